@@ -1,0 +1,226 @@
+package portolan
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/idna"
+)
+
+// RegistryType is the kind of a registry, exactly as the wire spells it.
+type RegistryType string
+
+// The registry types in the order of ListPrivateRegistryType. OCI is an
+// extension: any registry that speaks the OCI Distribution API.
+const (
+	ACR    RegistryType = "acr"
+	Harbor RegistryType = "harbor"
+	Quay   RegistryType = "quay"
+	CICD   RegistryType = "CI/CD"
+	OCI    RegistryType = "oci"
+)
+
+// RegistryTypes lists every type in wire order.
+func RegistryTypes() []RegistryType { return []RegistryType{ACR, Harbor, Quay, CICD, OCI} }
+
+// Pull reports whether registries of this type are read by Portolan, rather
+// than reporting their images themselves.
+func (t RegistryType) Pull() bool { return t != CICD }
+
+// Protocols and networks as the wire numbers them.
+const (
+	ProtocolHTTP  = 1
+	ProtocolHTTPS = 2
+	NetPublic     = 1
+	NetVPC        = 2
+)
+
+// Limits of a registry's fields.
+const (
+	MaxRegistries      = 50_000
+	MaxRegistryName    = 128
+	MaxTransPerHour    = 100_000
+	MaxPersistenceDay  = 3_650
+	DefaultTransPer    = 30
+	DefaultPersistence = 30
+	DefaultRegion      = "cn-hangzhou"
+	UndoDays           = 7
+	maxAddressList     = 100
+)
+
+// Registry is one entry of the inventory. Secrets are never part of it: it
+// only tells whether there are some.
+type Registry struct {
+	ID             int64
+	AccountID      int64
+	Type           RegistryType
+	Name           string
+	DomainName     string
+	HostIP         string
+	Port           int
+	Protocol       int
+	NetType        int
+	VpcID          string
+	RegionID       string
+	Version        string
+	UserName       string
+	HasPassword    bool
+	JenkinsEnv     string
+	WhiteList      string
+	BlackList      string
+	TokenPrefix    string
+	TransPerHour   int
+	PersistenceDay int
+	Extra          Extra
+	InstanceID     string
+	Created        time.Time
+	Modified       time.Time
+	Deleted        time.Time
+
+	ImageCount  int
+	SyncStatus  SyncStatus
+	LastSync    time.Time
+	SyncError   ErrorClass
+	SyncMessage string
+}
+
+// Extra is the part of ExtraParam that is no secret. TokenMasks has, for each
+// organisation with an auth token, what may be shown of it.
+type Extra struct {
+	Namespaces        []string          `json:"namespaces,omitempty"`
+	Repositories      []string          `json:"repositories,omitempty"`
+	TokenMasks        map[string]string `json:"tokenMasks,omitempty"`
+	CACertificate     string            `json:"caCertificate,omitempty"`
+	CertificateSHA256 string            `json:"certificateSha256,omitempty"`
+}
+
+// Scope is every prefix that bounds what is read; empty means everything.
+func (e Extra) Scope() []string {
+	return append(append([]string(nil), e.Namespaces...), e.Repositories...)
+}
+
+// Credential is what a registry's entry keeps sealed.
+type Credential struct {
+	UserName   string            `json:"-"`
+	Password   string            `json:"password,omitempty"`
+	AuthTokens map[string]string `json:"authTokens,omitempty"`
+}
+
+// String hides the secrets, so that a credential can be printed by mistake
+// without harm.
+func (c Credential) String() string { return "credential of " + strconv.Quote(c.UserName) }
+
+// GoString hides the secrets from %#v.
+func (c Credential) GoString() string { return c.String() }
+
+// SyncStatus is the state of a registry's readings.
+type SyncStatus string
+
+// The states, as SyncStatus of the wire has them. Pending and running also
+// serve a single reading's Status, with Syncing being the registry's word.
+const (
+	SyncPending SyncStatus = "pending"
+	SyncRunning SyncStatus = "running"
+	Syncing     SyncStatus = "syncing"
+	SyncOK      SyncStatus = "ok"
+	SyncPartial SyncStatus = "partial"
+	SyncFailed  SyncStatus = "failed"
+)
+
+// Address is host and port as a URL has them.
+func (r *Registry) Address() string {
+	host := r.DomainName
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if r.Port == DefaultPort(r.Protocol) {
+		return host
+	}
+	return host + ":" + strconv.Itoa(r.Port)
+}
+
+// DefaultPort is the port of a protocol when none is given.
+func DefaultPort(protocol int) int {
+	if protocol == ProtocolHTTP {
+		return 80
+	}
+	return 443
+}
+
+// NormalizeDomain checks a host name or address without scheme, path or port
+// and answers it lower-cased, punycoded and without a trailing dot.
+func NormalizeDomain(param, s string) (string, error) {
+	const want = "must be a host name or address without scheme, port or path, such as registry.example.com"
+	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil && addr.Zone() == "" {
+		return addr.Unmap().String(), nil
+	}
+	host, err := idna.Lookup.ToASCII(strings.TrimSuffix(s, "."))
+	if err != nil || host == "" || len(host) > 253 || !validLabels(host) {
+		return "", Invalid(param, want)
+	}
+	return strings.ToLower(host), nil
+}
+
+func validLabels(host string) bool {
+	for label := range strings.SplitSeq(host, ".") {
+		ok := label != "" && len(label) <= 63 && !strings.HasPrefix(label, "-") && !strings.HasSuffix(label, "-")
+		for _, c := range label {
+			ok = ok && (c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidRegion reports whether s may be the label of a region.
+func ValidRegion(s string) bool {
+	for _, c := range s {
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// ValidRegistryName reports whether s may be the name of a registry: 1 to 128
+// characters without control characters.
+func ValidRegistryName(s string) bool {
+	n := len([]rune(s))
+	return n >= 1 && n <= MaxRegistryName && Printable(s)
+}
+
+// ParseAddressList reads a comma-separated list of addresses and CIDR
+// prefixes, at most 100. Blank items are skipped.
+func ParseAddressList(param, s string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for item := range strings.SplitSeq(s, ",") {
+		item = strings.TrimSpace(item)
+		if item == "" {
+			continue
+		}
+		prefix, err := parseAddressOrPrefix(item)
+		if err != nil {
+			return nil, Invalid(param, "holds %q, which is neither an address nor a CIDR prefix", item)
+		}
+		if list = append(list, prefix); len(list) > maxAddressList {
+			return nil, Invalid(param, "holds more than %d addresses", maxAddressList)
+		}
+	}
+	return list, nil
+}
+
+func parseAddressOrPrefix(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		p, err := netip.ParsePrefix(s)
+		return p.Masked(), err
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+}
