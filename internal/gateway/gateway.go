@@ -1,0 +1,154 @@
+// Package gateway turns HTTP requests into calls of operations and their
+// results into answers, as the official clients send and expect them.
+//
+// It knows HTTP, signatures and encodings. It knows no product, no store and
+// no key: who a caller is and what the caller may do is answered by functions
+// that are handed in, and the operations come as a catalogue of endpoints.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+
+	"portolan"
+	"portolan/internal/rpc"
+	"portolan/internal/sign"
+)
+
+// The limits of a request.
+const (
+	maxBody        = 1 << 20
+	maxHeader      = 64 << 10
+	maxConnections = 10_000
+
+	headerTimeout  = 10 * time.Second
+	bodyTimeout    = 30 * time.Second
+	handlerTimeout = 30 * time.Second
+	// writeTimeout is for each piece of an answer.
+	writeTimeout = 30 * time.Second
+	idleTimeout  = 2 * time.Minute
+)
+
+var paramLimits = sign.Limits{Params: 1_000, Name: 128, Value: 512 << 10}
+
+// Authenticate answers who signed a call, after it has checked key, token,
+// time, signature and nonce. Access tells how long a nonce is to be kept.
+type Authenticate func(ctx context.Context, s *sign.Signature, access rpc.Access, peer netip.Addr) (portolan.Principal, error)
+
+// Authorize answers nil if the caller may do what the operation does.
+type Authorize func(ctx context.Context, caller *rpc.Caller, operation *rpc.Spec) error
+
+// Config is what a gateway is made of. Catalog, Authenticate, Authorize and
+// Log are needed; the rest has defaults.
+type Config struct {
+	Catalog      *rpc.Catalog
+	Authenticate Authenticate
+	Authorize    Authorize
+	Log          *slog.Logger
+	// Metrics takes the gateway's collectors; nil keeps them unseen.
+	Metrics prometheus.Registerer
+	Proxies Proxies
+	// ThrottleUser is how many calls a second each access key may make, 0 for
+	// any number.
+	ThrottleUser int
+	// Extra are handlers of other paths than "/". A path that ends in a slash
+	// stands for all below it. They check whatever they need themselves.
+	Extra map[string]http.Handler
+	// Now is the clock, time.Now if nil.
+	Now func() time.Time
+	// RequestID makes the id of a call, a random upper-case UUID if nil.
+	RequestID func() string
+}
+
+// Gateway is the http.Handler of the API.
+type Gateway struct {
+	Config
+	plans    map[*rpc.Endpoint]*plan
+	errors   *plan
+	throttle *throttle
+	metrics  *metrics
+	pools    *pools
+}
+
+// New makes a gateway. It panics when two gateways share a registerer.
+func New(cfg Config) *Gateway {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.RequestID == nil {
+		cfg.RequestID = newRequestID
+	}
+	g := &Gateway{
+		Config:   cfg,
+		plans:    make(map[*rpc.Endpoint]*plan),
+		errors:   errorPlan(),
+		throttle: newThrottle(cfg.ThrottleUser, cfg.Now),
+		metrics:  newMetrics(cfg.Metrics),
+		pools:    newPools(),
+	}
+	for _, e := range cfg.Catalog.Endpoints() {
+		g.plans[e] = planOf(e.Name+"Response", e.Response, e.Result)
+	}
+	return g
+}
+
+// Server is an HTTP server with the limits of the gateway. It is to be served
+// on a listener from Limit.
+func (g *Gateway) Server() *http.Server {
+	return &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: headerTimeout,
+		// The gateway has its own deadlines for calls; these two bound the
+		// Extra handlers.
+		ReadTimeout:    headerTimeout + bodyTimeout,
+		WriteTimeout:   headerTimeout + bodyTimeout + handlerTimeout + writeTimeout,
+		IdleTimeout:    idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(g.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Limit bounds the connections that are open at once; more have to wait.
+func Limit(l net.Listener) net.Listener { return netutil.LimitListener(l, maxConnections) }
+
+// newRequestID makes a random UUID in upper case, as the vendor's look.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%X-%X-%X-%X-%X", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// extra finds the handler of a path that is not the API's: an exact match,
+// else the longest prefix.
+func (g *Gateway) extra(path string) http.Handler {
+	if h := g.Extra[path]; h != nil {
+		return h
+	}
+	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
+		if h := g.Extra[path[:i+1]]; h != nil {
+			return h
+		}
+	}
+	return nil
+}
+
+// operation names the endpoint of a log line.
+func operation(e *rpc.Endpoint) string {
+	if e == nil {
+		return ""
+	}
+	return cmp.Or(e.Product, "?") + ":" + e.Name
+}
