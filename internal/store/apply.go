@@ -1,0 +1,391 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portolan"
+)
+
+// Kept is a repository as a reading finds it in the store, with the newest
+// version of each of its images, published or not.
+type Kept struct {
+	ID        int64
+	Images    []KeptImage
+	Artifacts map[portolan.Digest]bool
+}
+
+// KeptImage is an image as the store has it.
+type KeptImage struct {
+	RowID int64
+	Lacks int
+	portolan.Image
+}
+
+const imageColumns = `uuid, digest, tags, tag_times, media_type, artifact_type, image_id, size, platforms, created, pushed, updated, first_seen`
+
+// imageTargets are where imageColumns are scanned into; finish completes the
+// image afterwards.
+type imageScan struct {
+	tags, times, platforms             string
+	created, pushed, updated, firstSaw int64
+}
+
+func (s *imageScan) targets(i *portolan.Image) []any {
+	return []any{
+		&i.UUID, &i.Digest, &s.tags, &s.times, &i.MediaType, &i.ArtifactType, &i.ImageID, &i.Size, &s.platforms,
+		&s.created, &s.pushed, &s.updated, &s.firstSaw,
+	}
+}
+
+func (s *imageScan) finish(i *portolan.Image) error {
+	i.Created, i.Pushed, i.Updated, i.FirstSeen = instant(s.created), instant(s.pushed), instant(s.updated), instant(s.firstSaw)
+	i.Platforms = splitPlatforms(s.platforms)
+	if s.tags == "" {
+		return nil
+	}
+	names, times := strings.Split(s.tags, "\n"), strings.Split(s.times, "\n")
+	if len(names) != len(times) {
+		return fmt.Errorf("image %s: %d tags have %d times", i.UUID, len(names), len(times))
+	}
+	i.Tags = make([]portolan.Tag, len(names))
+	for k, name := range names {
+		ms, err := strconv.ParseInt(times[k], 10, 64)
+		if err != nil {
+			return fmt.Errorf("image %s: read the time of tag %q: %w", i.UUID, name, err)
+		}
+		i.Tags[k] = portolan.Tag{Name: name, Pushed: instant(ms)}
+	}
+	return nil
+}
+
+func splitPlatforms(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// Keep answers what the store has of repositories of a reading's registry, by
+// path. Repositories it does not have are left out.
+func (db *DB) Keep(ctx context.Context, l *Lease, paths []string) (map[string]*Kept, error) {
+	kept := map[string]*Kept{}
+	err := db.View(ctx, func(tx *Tx) error {
+		args := []any{l.Sync.RegistryID}
+		byID := map[int64]*Kept{}
+		err := each(ctx, tx, func(row scanner) error {
+			k, path := &Kept{Artifacts: map[portolan.Digest]bool{}}, ""
+			err := row.Scan(&k.ID, &path)
+			kept[path], byID[k.ID] = k, k
+			return err
+		}, `SELECT id, path FROM repositories WHERE registry_id = $1 AND path IN (`+marks(&args, paths)+`)`, args...)
+		if err != nil || len(byID) == 0 {
+			return err
+		}
+		if err := tx.keepImages(ctx, byID); err != nil {
+			return err
+		}
+		return tx.keepArtifacts(ctx, byID)
+	})
+	return kept, err
+}
+
+func (tx *Tx) keepArtifacts(ctx context.Context, byID map[int64]*Kept) error {
+	var args []any
+	return each(ctx, tx, func(row scanner) error {
+		var repository int64
+		var d portolan.Digest
+		err := row.Scan(&repository, &d)
+		if err == nil {
+			byID[repository].Artifacts[d] = true
+		}
+		return err
+	}, `SELECT repository_id, digest FROM artifacts WHERE repository_id IN (`+marks(&args, slices.Collect(maps.Keys(byID)))+`)`, args...)
+}
+
+func (tx *Tx) keepImages(ctx context.Context, byID map[int64]*Kept) error {
+	ids := slices.Collect(maps.Keys(byID))
+	var args []any
+	return each(ctx, tx, func(row scanner) error {
+		var i KeptImage
+		var s imageScan
+		var repository int64
+		if err := row.Scan(append([]any{&i.RowID, &repository, &i.Lacks}, s.targets(&i.Image)...)...); err != nil {
+			return err
+		}
+		err := s.finish(&i.Image)
+		byID[repository].Images = append(byID[repository].Images, i)
+		return err
+	}, `SELECT id, repository_id, lacks, `+imageColumns+` FROM images WHERE gone = 0 AND repository_id IN (`+marks(&args, ids)+`)`, args...)
+}
+
+// Manifest is what is known of a digest.
+type Manifest struct {
+	Digest       portolan.Digest
+	Kind         portolan.Kind
+	MediaType    string
+	ArtifactType string
+	ImageID      portolan.Digest
+	Size         int64
+	Created      time.Time
+	Subject      portolan.Digest
+	Platforms    []string
+}
+
+// Manifests answers what the account has learnt of digests; unknown ones are
+// left out.
+func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.Digest) ([]Manifest, error) {
+	var list []Manifest
+	err := db.View(ctx, func(tx *Tx) error {
+		args := []any{account}
+		in := marks(&args, digests)
+		found, err := collect(ctx, tx, func(row scanner) (m Manifest, err error) {
+			var created int64
+			var platforms string
+			err = row.Scan(&m.Digest, &m.Kind, &m.MediaType, &m.ArtifactType, &m.ImageID, &m.Size, &created, &m.Subject, &platforms)
+			m.Created, m.Platforms = instant(created), splitPlatforms(platforms)
+			return m, err
+		}, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
+			WHERE id IN (SELECT MAX(id) FROM images WHERE account_id = $1 AND digest IN (`+in+`) GROUP BY digest)
+			UNION
+			SELECT digest, kind, media_type, artifact_type, '', size, 0, subject, '' FROM artifacts WHERE account_id = $1 AND digest IN (`+in+`)`, args...)
+		list = found
+		return err
+	})
+	return list, err
+}
+
+// Change is what a reading found out about one repository, or a part of that
+// when it is too much for one transaction.
+type Change struct {
+	Staged       StagedRepository
+	RepositoryID int64 // 0 for a repository that is new
+	// Make makes the repository if it is new or back.
+	Make bool
+	// State is the staged state to end in, with the last part; "" before.
+	State string
+
+	Insert   []portolan.Image // new images
+	Versions []portolan.Image // new versions of changed ones
+	Replace  []int64          // the rows that Versions replace, one each
+	Seen     []int64          // rows that lacked and are back
+	Lack     []int64          // rows that a complete listing lacks
+	Denied   bool             // the lacking rows' repository refused to answer
+	Drop     []int64          // rows out of scope: gone without a guard
+
+	// Manifests that are no images: new ones, and those no longer there.
+	Artifacts     []Manifest
+	DropArtifacts []portolan.Digest
+}
+
+// Rows is a measure of the change's size in written rows.
+func (c *Change) Rows() int {
+	return 1 + len(c.Insert) + 2*len(c.Replace) + len(c.Seen) + len(c.Lack) + len(c.Drop) + len(c.Artifacts) + len(c.DropArtifacts)
+}
+
+// Apply writes changes into the reading's generation, invisible until it is
+// published. counts tells whether a row that lacks now was lacking in a
+// reading that counts for the vanish guard.
+func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool) error {
+	return db.leased(ctx, l, func(tx *Tx) error {
+		for i := range changes {
+			if err := tx.apply(ctx, l.Sync, &changes[i], counts); err != nil {
+				return fmt.Errorf("apply %s: %w", changes[i].Staged.Path, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (tx *Tx) apply(ctx context.Context, s *portolan.Sync, c *Change, counts bool) error {
+	id, err := tx.repository(ctx, s, c)
+	if err != nil {
+		return err
+	}
+	if id != 0 {
+		if err := tx.applyImages(ctx, s, c, id, counts); err != nil {
+			return err
+		}
+	}
+	if c.State == "" {
+		return nil
+	}
+	_, err = tx.exec(ctx, `UPDATE sync_repositories SET state = $1, vanished = $2 WHERE sync_id = $3 AND path = $4`,
+		c.State, c.Staged.Vanished, s.ID, c.Staged.Path)
+	return err
+}
+
+func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, c *Change, id int64, counts bool) error {
+	if err := tx.insertImages(ctx, s, id, slices.Concat(c.Insert, c.Versions)); err != nil {
+		return err
+	}
+	if err := tx.retire(ctx, s.Generation, c.Replace, true); err != nil {
+		return err
+	}
+	if err := tx.retire(ctx, s.Generation, c.Drop, false); err != nil {
+		return err
+	}
+	if err := tx.inRows(ctx, `UPDATE images SET lacks = 0, lacked = 0, denied = 0 WHERE id IN (%s)`, nil, c.Seen); err != nil {
+		return err
+	}
+	if err := tx.inRows(ctx, `UPDATE images SET lacks = CASE WHEN $2 = 1 OR lacks = 0 THEN lacks + 1 ELSE lacks END, lacked = $1, denied = $3
+		WHERE lacked < $1 AND id IN (%s)`, []any{s.Generation, flag(counts), flag(c.Denied)}, c.Lack); err != nil {
+		return err
+	}
+	if err := tx.putArtifacts(ctx, s.AccountID, id, c); err != nil {
+		return err
+	}
+	return tx.countStaged(ctx, s.Generation, id, len(c.Insert)-len(c.Drop))
+}
+
+// repository answers the id of the change's repository, making the row if it
+// is new or back; 0 if there is none and nothing to keep. Only the last part
+// of a complete listing says when it was read: what is half applied must not
+// look up to date.
+func (tx *Tx) repository(ctx context.Context, s *portolan.Sync, c *Change) (int64, error) {
+	if !c.Make {
+		return c.RepositoryID, nil
+	}
+	r := c.Staged
+	readAt, fingerprint := int64(0), ""
+	if c.State == StagedDone {
+		readAt, fingerprint = millis(tx.Now()), r.Fingerprint
+	}
+	namespace, name := portolan.SplitRepository(r.Path)
+	var id int64
+	err := tx.one(ctx, `INSERT INTO repositories (account_id, registry_id, path, namespace, name, namespace_folded, name_folded, repo_id,
+			visibility, fingerprint, born, read_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (registry_id, path) DO UPDATE SET visibility = excluded.visibility, fingerprint = excluded.fingerprint, read_at = excluded.read_at,
+			born = CASE WHEN repositories.gone > 0 THEN excluded.born ELSE repositories.born END, gone = 0
+		RETURNING id`,
+		[]any{
+			s.AccountID, s.RegistryID, r.Path, namespace, name, portolan.Fold(namespace), portolan.Fold(name), NewRepoID(),
+			r.Visibility, fingerprint, s.Generation, readAt,
+		}, &id)
+	return id, err
+}
+
+func (tx *Tx) insertImages(ctx context.Context, s *portolan.Sync, repository int64, list []portolan.Image) error {
+	rows := make([][]any, len(list))
+	for k := range list {
+		i := &list[k]
+		names, times := make([]string, len(i.Tags)), make([]string, len(i.Tags))
+		for n, tag := range i.Tags {
+			names[n], times[n] = tag.Name, strconv.FormatInt(millis(tag.Pushed), 10)
+		}
+		tags := strings.Join(names, "\n")
+		rows[k] = []any{
+			s.AccountID, s.RegistryID, repository, s.Generation, portolan.NewestTag(i.Tags).Name, portolan.Fold(tags),
+			i.UUID, i.Digest, tags, strings.Join(times, "\n"), i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
+			millis(i.Created), millis(i.Pushed), millis(i.Updated), millis(i.FirstSeen),
+		}
+	}
+	_, err := tx.insertMany(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, tag, tags_folded, `+imageColumns+`)`, rows, "")
+	return err
+}
+
+// retire makes rows gone in a generation. Rows born in the same generation
+// were never visible and are deleted.
+func (tx *Tx) retire(ctx context.Context, generation int64, ids []int64, superseded bool) error {
+	if err := tx.inRows(ctx, `DELETE FROM images WHERE born = $1 AND id IN (%s)`, []any{generation}, ids); err != nil {
+		return err
+	}
+	return tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id IN (%s)`,
+		[]any{generation, millis(tx.Now()), flag(superseded)}, ids)
+}
+
+// inRows runs a statement over ids, in chunks.
+func (tx *Tx) inRows(ctx context.Context, query string, args []any, ids []int64) error {
+	const chunk = 256
+	for len(ids) > 0 {
+		n := min(chunk, len(ids))
+		a := append([]any(nil), args...)
+		if _, err := tx.exec(ctx, fmt.Sprintf(query, marks(&a, ids[:n])), a...); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// countStaged changes the number of images that the repository will have when
+// the generation is published; the published number stays beside it.
+func (tx *Tx) countStaged(ctx context.Context, generation, repository int64, delta int) error {
+	if delta == 0 {
+		return nil
+	}
+	_, err := tx.exec(ctx, `UPDATE repositories SET image_count = CASE WHEN staged < $1 THEN staged_count ELSE image_count END,
+		staged_count = staged_count + $2, staged = $1 WHERE id = $3`, generation, delta, repository)
+	return err
+}
+
+// putArtifacts keeps the facts of manifests that are no images, and forgets
+// those that are no longer there.
+func (tx *Tx) putArtifacts(ctx context.Context, account, repository int64, c *Change) error {
+	rows := make([][]any, len(c.Artifacts))
+	for i, m := range c.Artifacts {
+		rows[i] = []any{repository, account, m.Digest, m.Kind, m.MediaType, m.ArtifactType, m.Subject, m.Size}
+	}
+	if _, err := tx.insertMany(ctx, `INSERT INTO artifacts (repository_id, account_id, digest, kind, media_type, artifact_type, subject, size)`, rows,
+		`ON CONFLICT (repository_id, digest) DO NOTHING`); err != nil {
+		return err
+	}
+	for _, d := range c.DropArtifacts {
+		if _, err := tx.exec(ctx, `DELETE FROM artifacts WHERE repository_id = $1 AND digest = $2`, repository, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// History is what the store remembers of an image that was gone.
+type History struct {
+	UUID      string
+	FirstSeen time.Time
+}
+
+// Histories answers, of the digests of a repository, those that were there
+// before and are remembered.
+func (db *DB) Histories(ctx context.Context, account, repository int64, digests []portolan.Digest) (map[portolan.Digest]History, error) {
+	found := map[portolan.Digest]History{}
+	err := db.View(ctx, func(tx *Tx) error {
+		args := []any{account, repository}
+		return each(ctx, tx, func(row scanner) error {
+			var d portolan.Digest
+			var h History
+			var firstSeen int64
+			err := row.Scan(&d, &h.UUID, &firstSeen)
+			h.FirstSeen = instant(firstSeen)
+			found[d] = h
+			return err
+		}, `SELECT digest, uuid, first_seen FROM images WHERE account_id = $1 AND repository_id = $2 AND gone > 0 AND superseded = 0
+			AND digest IN (`+marks(&args, digests)+`) ORDER BY id`, args...)
+	})
+	return found, err
+}
+
+const idAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+// NewRepoID makes the id of a repository, crr- and 16 of a-z, 0-9.
+func NewRepoID() string { return "crr-" + randomID() }
+
+// NewInstanceID makes the id of a registry's instance, cri- and 16 of a-z, 0-9.
+func NewInstanceID() string { return "cri-" + randomID() }
+
+// randomID leaves the tiny bias of the modulus: it names things, it keeps
+// nothing secret.
+func randomID() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	for i := range b {
+		b[i] = idAlphabet[int(b[i])%len(idAlphabet)]
+	}
+	return string(b)
+}

@@ -1,0 +1,255 @@
+// Package store keeps everything that must survive: accounts, registries,
+// repositories, images, readings and their ledgers. It is the only package
+// with SQL, written once for SQLite and PostgreSQL.
+//
+// It knows rows and the rules that make them agree with each other (what is
+// visible, what a count counts). It must not know HTTP, registries' protocols,
+// or who may do what.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// ErrNotFound is returned when a row that was asked for by its key is absent.
+var ErrNotFound = errors.New("not found")
+
+// ErrConflict is returned when a row with the same key exists.
+var ErrConflict = errors.New("already exists")
+
+// ErrDiskFull is returned when the database has no room left. Nothing of the
+// transaction was kept.
+var ErrDiskFull = errors.New("the database has no room left on its disk")
+
+// DB is a store. Its methods may be called at the same time.
+type DB struct {
+	dialect *dialect
+	write   *sql.DB
+	read    *sql.DB
+	now     func() time.Time
+
+	registries snapshots
+}
+
+// Options of a store.
+type Options struct {
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Open opens the store at a URL: postgres://… or sqlite:PATH. It brings the
+// schema up to date and refuses one that a newer version has written.
+func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	d, err := dialectOf(url)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{dialect: d, now: o.Now}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if db.write, db.read, err = d.open(ctx, url); err != nil {
+		return nil, err
+	}
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// Close ends all connections.
+func (db *DB) Close() error {
+	if db.read == db.write {
+		return db.write.Close()
+	}
+	return errors.Join(db.read.Close(), db.write.Close())
+}
+
+// Ping tells whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Writer is the pool that jobs are kept through, so that they commit with the
+// data they belong to.
+func (db *DB) Writer() *sql.DB { return db.write }
+
+// Postgres reports whether the store is PostgreSQL.
+func (db *DB) Postgres() bool { return db.dialect == postgres }
+
+// Tx is a transaction. It must not be used after the function that got it
+// returns.
+type Tx struct {
+	db      *DB
+	tx      *sql.Tx
+	writes  bool
+	touched map[int64]bool
+}
+
+// SQL is the transaction for jobs to be inserted in.
+func (tx *Tx) SQL() *sql.Tx { return tx.tx }
+
+// Now is the store's clock.
+func (tx *Tx) Now() time.Time { return tx.db.now() }
+
+const maxTries = 5
+
+// Update runs a writing transaction. It is tried again, at most five times,
+// when the database asks for that, so fn must not have effects of its own.
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	for try := 1; ; try++ {
+		err := db.attempt(ctx, db.write, nil, true, fn)
+		if err == nil || try == maxTries || !db.dialect.retryable(err) {
+			return db.dialect.translate(err)
+		}
+		if err := pause(ctx, time.Duration(try*try)*5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// View runs a reading transaction: all its statements see one state.
+func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	return db.attempt(ctx, db.read, db.dialect.viewOptions, false, fn)
+}
+
+func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, writes bool, fn func(*Tx) error) error {
+	t, err := pool.BeginTx(ctx, o)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	tx := &Tx{db: db, tx: t, writes: writes}
+	if err := fn(tx); err != nil {
+		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
+			return errors.Join(err, e)
+		}
+		return err
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	for account := range tx.touched {
+		db.registries.expire(account)
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func (tx *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := tx.tx.ExecContext(ctx, tx.db.dialect.text(query), args...)
+	if err != nil {
+		return 0, tx.db.dialect.translate(err)
+	}
+	return res.RowsAffected()
+}
+
+// execOne runs a statement that must change exactly one row.
+func (tx *Tx) execOne(ctx context.Context, query string, args ...any) error {
+	n, err := tx.exec(ctx, query, args...)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// one scans the only row of a query; ErrNotFound if there is none.
+func (tx *Tx) one(ctx context.Context, query string, args []any, into ...any) error {
+	err := tx.tx.QueryRowContext(ctx, tx.db.dialect.text(query), args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	return tx.db.dialect.translate(err)
+}
+
+// scanner is a row that can be scanned: *sql.Row or *sql.Rows.
+type scanner interface{ Scan(...any) error }
+
+// collect runs a query and scans each row.
+func collect[T any](ctx context.Context, tx *Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	var list []T
+	err := each(ctx, tx, func(row scanner) error {
+		v, err := scan(row)
+		list = append(list, v)
+		return err
+	}, query, args...)
+	return list, err
+}
+
+// each runs a query and hands each row on.
+func each(ctx context.Context, tx *Tx, fn func(scanner) error, query string, args ...any) error {
+	rows, err := tx.tx.QueryContext(ctx, tx.db.dialect.text(query), args...)
+	if err != nil {
+		return tx.db.dialect.translate(err)
+	}
+	defer func() { _ = rows.Close() }() // rows.Err tells what Close would
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return tx.db.dialect.translate(rows.Err())
+}
+
+// skipped is the number of rows before a page (from 1), however far it is.
+func skipped(page, size int) int {
+	if page > math.MaxInt32/max(size, 1) {
+		return math.MaxInt32
+	}
+	return (page - 1) * size
+}
+
+// Times are kept as Unix milliseconds, zero for none.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func instant(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// guarded is a map that goroutines share.
+type guarded[K comparable, V any] struct {
+	mu sync.Mutex
+	m  map[K]V
+}
+
+func (g *guarded[K, V]) get(k K, fresh func() V) V {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.m == nil {
+		g.m = map[K]V{}
+	}
+	v, ok := g.m[k]
+	if !ok {
+		v = fresh()
+		g.m[k] = v
+	}
+	return v
+}

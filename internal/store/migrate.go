@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate runs the migrations that the store lacks, each in a transaction of
+// its own. The files are append-only: one that has been released is never
+// edited.
+func (db *DB) migrate(ctx context.Context) error {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	for i, file := range files {
+		if err := db.Update(ctx, func(tx *Tx) error { return tx.step(ctx, file, i+1, len(files)) }); err != nil {
+			return fmt.Errorf("bring the store up to date (%s): %w", file, err)
+		}
+	}
+	return nil
+}
+
+// step applies one migration unless it has been applied.
+func (tx *Tx) step(ctx context.Context, file string, version, newest int) error {
+	if lock := tx.db.dialect.lock; lock != "" {
+		if _, err := tx.exec(ctx, lock); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.exec(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)`); err != nil {
+		return err
+	}
+	var have int
+	if err := tx.one(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`, nil, &have); err != nil {
+		return err
+	}
+	if have > newest {
+		return fmt.Errorf("the store was written by a newer Portolan (schema %d, this one knows %d): run that version, or restore a backup", have, newest)
+	}
+	if have >= version {
+		return nil
+	}
+	text, err := migrations.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for statement := range strings.SplitSeq(string(text), ";\n") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if _, err := tx.exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	_, err = tx.exec(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version)
+	return err
+}

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"portolan"
+)
+
+// A purge step deletes up to limit rows that are past their time, so that no
+// step holds the write lock for long. Where they are not found at once, find
+// looks for their ids before the lock is taken; what it finds stays past its
+// time.
+type purgeStep struct {
+	query string
+	args  func(now time.Time) []any
+	find  string
+}
+
+func purgeSteps() []purgeStep {
+	day := int64(24 * time.Hour / time.Millisecond)
+	plain := func(now time.Time) []any { return []any{millis(now)} }
+	ago := func(days int64) func(time.Time) []any {
+		return func(now time.Time) []any { return []any{millis(now) - days*day} }
+	}
+	return []purgeStep{
+		{`DELETE FROM nonces WHERE (access_key_id, nonce_hash) IN
+			(SELECT access_key_id, nonce_hash FROM nonces WHERE expires < $1 ORDER BY expires LIMIT $2)`, plain, ``},
+		{`DELETE FROM sync_rows WHERE (sync_id, path, seq) IN (SELECT w.sync_id, w.path, w.seq FROM syncs s JOIN sync_rows w ON w.sync_id = s.id
+			WHERE s.staging = 1 AND s.ended > 0 AND s.ended <= $1 LIMIT $2)`, plain, ``},
+		{`DELETE FROM sync_repositories WHERE (sync_id, path) IN (SELECT w.sync_id, w.path FROM syncs s JOIN sync_repositories w ON w.sync_id = s.id
+			WHERE s.staging = 1 AND s.ended > 0 AND s.ended <= $1 LIMIT $2)`, plain, ``},
+		{`UPDATE syncs SET staging = 0 WHERE id IN (SELECT s.id FROM syncs s WHERE s.staging = 1 AND s.ended > 0 AND s.ended <= $1
+			AND NOT EXISTS (SELECT 1 FROM sync_repositories w WHERE w.sync_id = s.id)
+			AND NOT EXISTS (SELECT 1 FROM sync_rows w WHERE w.sync_id = s.id) LIMIT $2)`, plain, ``},
+		{deleteImages, plain, `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
+			WHERE i.superseded = 1 AND i.gone <= r.published AND CAST($1 AS BIGINT) > 0 LIMIT $2`},
+		{deleteImages, plain, `SELECT i.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
+			AND i.superseded = 0 AND i.gone_at > 0 AND i.gone_at < $1 - r.persistence_day * 86400000 AND i.gone <= r.published LIMIT $2`},
+		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
+			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
+			WHERE p.gone > 0 AND p.gone <= r.published AND CAST($1 AS BIGINT) > 0 LIMIT $2)`, plain, ``},
+		// A repository is remembered as long as one of its images is.
+		{`DELETE FROM repositories WHERE id IN (SELECT p.id FROM registries r JOIN repositories p ON p.registry_id = r.id
+			WHERE p.gone > 0 AND p.gone <= r.published AND CAST($1 AS BIGINT) > 0
+			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id) AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.repository_id = p.id)
+			LIMIT $2)`, plain, ``},
+		// The last 100 readings, or those of 90 days, whichever are more.
+		{`DELETE FROM syncs WHERE id IN (SELECT s.id FROM syncs s WHERE s.ended > 0 AND s.ended < $1
+			AND s.seq <= (SELECT MAX(seq) FROM syncs m WHERE m.registry_id = s.registry_id) - 100
+			AND s.staging = 0 LIMIT $2)`, ago(90), ``},
+		// Deleted registries, from the leaves up.
+		{deleteImages, ago(portolan.UndoDays), `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2`},
+		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
+			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{`DELETE FROM repositories WHERE id IN (SELECT p.id FROM registries r JOIN repositories p ON p.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1
+			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id) AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.repository_id = p.id)
+			LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{`DELETE FROM syncs WHERE id IN (SELECT s.id FROM registries r JOIN syncs s ON s.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1 AND s.status NOT IN ('pending', 'running')
+			AND s.staging = 0 LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{`DELETE FROM registries WHERE id IN (SELECT r.id FROM registries r WHERE r.deleted > 0 AND r.deleted < $1
+			AND NOT EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = r.id)
+			AND NOT EXISTS (SELECT 1 FROM syncs s WHERE s.registry_id = r.id) LIMIT $2)`, ago(portolan.UndoDays), ``},
+	}
+}
+
+const deleteImages = `DELETE FROM images WHERE id IN (%s)`
+
+// Purge deletes rows that are past their time, at most limit in a transaction,
+// and answers how many. It is to be called again while it answers more than 0.
+func (db *DB) Purge(ctx context.Context, limit int) (purged int, err error) {
+	for _, step := range purgeSteps() {
+		n, err := db.purge(ctx, &step, limit)
+		purged += n
+		if err != nil {
+			return purged, err
+		}
+	}
+	return purged, nil
+}
+
+func (db *DB) purge(ctx context.Context, step *purgeStep, limit int) (purged int, err error) {
+	query, args := step.query, append(step.args(db.now()), limit)
+	if step.find != "" {
+		var ids []int64
+		err := db.View(ctx, func(tx *Tx) error {
+			var err error
+			ids, err = collect(ctx, tx, func(row scanner) (id int64, err error) { return id, row.Scan(&id) }, step.find, args...)
+			return err
+		})
+		if err != nil || len(ids) == 0 {
+			return 0, err
+		}
+		args = nil
+		query = fmt.Sprintf(query, marks(&args, ids))
+	}
+	err = db.Update(ctx, func(tx *Tx) error {
+		n, err := tx.exec(ctx, query, args...)
+		purged = int(n)
+		return err
+	})
+	return purged, err
+}

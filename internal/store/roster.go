@@ -1,0 +1,392 @@
+package store
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"math/bits"
+	"slices"
+	"strings"
+	"sync"
+
+	"portolan"
+)
+
+// Registries are the visible registries of an account, indexed so that a page
+// costs the same at 20 and at 20,000 of them. A registry has a slot; slots
+// ascend in the order of creation, so the newest come last, and lists are read
+// from the end. What changes is changed in place, under a lock that is held
+// for microseconds.
+type Registries struct {
+	mu sync.RWMutex
+
+	slots []slot
+	byID  map[int64]int
+	live  bitset
+	types map[portolan.RegistryType]bitset
+	// images is the sum of the registries' ImageCount.
+	images int
+	// grams lists the slots whose names have, or once had, two characters in a
+	// row; a candidate is always compared with the name it has now.
+	grams map[gram][]int32
+	// found remembers which slots have a text in their names, ascending, and is
+	// kept up to date, so that a text that is asked for again costs nothing.
+	found map[string][]int32
+}
+
+type slot struct {
+	registry *portolan.Registry // nil for one that is gone
+	folded   string
+}
+
+type gram [2]rune
+
+const (
+	maxFound = 256
+	// A list half of which is gone is made anew.
+	sparse = 2
+)
+
+func newRegistries() *Registries {
+	v := &Registries{}
+	v.clear()
+	return v
+}
+
+func (v *Registries) clear() {
+	v.slots, v.live, v.images = nil, nil, 0
+	v.byID, v.types = map[int64]int{}, map[portolan.RegistryType]bitset{}
+	v.grams, v.found = map[gram][]int32{}, map[string][]int32{}
+}
+
+// older orders registries as slots do: by creation, then id.
+func older(a, b *portolan.Registry) int {
+	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+}
+
+// change takes in registries that are new, changed or deleted.
+func (v *Registries) change(changed []*portolan.Registry) {
+	slices.SortFunc(changed, older)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i, r := range changed {
+		at, known := v.byID[r.ID]
+		switch {
+		case !r.Deleted.IsZero() && known:
+			v.remove(at)
+		case !r.Deleted.IsZero():
+		case known:
+			v.replace(at, r)
+		case len(v.slots) > 0 && older(v.newest(), r) > 0:
+			// It belongs between others: a restored one, or one whose
+			// transaction took longer than a later one's.
+			v.rebuild(changed[i:])
+			return
+		default:
+			v.append(r)
+		}
+	}
+	if len(v.slots) > sparse*max(len(v.byID), 64) {
+		v.rebuild(nil)
+	}
+}
+
+// newest is the registry in the last slot, or the last there was.
+func (v *Registries) newest() *portolan.Registry {
+	for i := len(v.slots) - 1; i >= 0; i-- {
+		if r := v.slots[i].registry; r != nil {
+			return r
+		}
+	}
+	return &portolan.Registry{}
+}
+
+func (v *Registries) append(r *portolan.Registry) {
+	at := len(v.slots)
+	v.slots = append(v.slots, slot{r, portolan.Fold(r.Name)})
+	v.byID[r.ID] = at
+	v.live = v.live.set(at)
+	v.types[r.Type] = v.types[r.Type].set(at)
+	v.images += r.ImageCount
+	v.index(at)
+}
+
+func (v *Registries) replace(at int, r *portolan.Registry) {
+	s := &v.slots[at]
+	v.images += r.ImageCount - s.registry.ImageCount
+	renamed := s.registry.Name != r.Name
+	s.registry = r
+	if renamed {
+		s.folded = portolan.Fold(r.Name)
+		v.index(at)
+	}
+}
+
+func (v *Registries) remove(at int) {
+	r := v.slots[at].registry
+	delete(v.byID, r.ID)
+	v.live.unset(at)
+	v.types[r.Type].unset(at)
+	v.images -= r.ImageCount
+	v.slots[at] = slot{}
+	for text, list := range v.found {
+		v.found[text] = without(list, at)
+	}
+}
+
+// rebuild makes everything anew, with changed taken in.
+func (v *Registries) rebuild(changed []*portolan.Registry) {
+	all := make(map[int64]*portolan.Registry, len(v.byID)+len(changed))
+	for _, s := range v.slots {
+		if s.registry != nil {
+			all[s.registry.ID] = s.registry
+		}
+	}
+	for _, r := range changed {
+		if all[r.ID] = r; !r.Deleted.IsZero() {
+			delete(all, r.ID)
+		}
+	}
+	v.clear()
+	for _, r := range slices.SortedFunc(maps.Values(all), older) {
+		v.append(r)
+	}
+}
+
+// index enters the name of a slot.
+func (v *Registries) index(at int) {
+	name := v.slots[at].folded
+	for g := range gramsOf(name) {
+		v.grams[g] = with(v.grams[g], at)
+	}
+	for text, list := range v.found {
+		if strings.Contains(name, text) {
+			v.found[text] = with(list, at)
+		} else {
+			v.found[text] = without(list, at)
+		}
+	}
+}
+
+// gramsOf yields each two characters in a row, and each alone with 0.
+func gramsOf(s string) iter.Seq[gram] {
+	return func(yield func(gram) bool) {
+		previous := rune(0)
+		for _, c := range s {
+			if !yield(gram{c}) || previous != 0 && !yield(gram{previous, c}) {
+				return
+			}
+			previous = c
+		}
+	}
+}
+
+// with is a sorted list with a number in it.
+func with(list []int32, at int) []int32 {
+	n := int32(at)
+	if len(list) == 0 || list[len(list)-1] < n {
+		return append(list, n)
+	}
+	i, found := slices.BinarySearch(list, n)
+	if found {
+		return list
+	}
+	return slices.Insert(list, i, n)
+}
+
+func without(list []int32, at int) []int32 {
+	if i, found := slices.BinarySearch(list, int32(at)); found {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// RegistryFilter selects registries; its parts combine with AND.
+type RegistryFilter struct {
+	// NameLike is a substring of the name, compared folded; "" for any.
+	NameLike string
+	// Types and NotTypes compare exactly; Types empty means any.
+	Types, NotTypes []string
+}
+
+// Page answers one page (from 1) of the registries that the filter selects,
+// newest first, and the number of all that it selects. Both belong to one
+// state.
+func (v *Registries) Page(f RegistryFilter, page, size int) (list []*portolan.Registry, total int) {
+	like := portolan.Fold(f.NameLike)
+	if like != "" {
+		v.find(like)
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	selected, all := v.ofTypes(&f)
+	slots := make([]int, 0, min(size, len(v.byID)))
+	skip := skipped(page, size)
+	switch named, found := v.found[like]; {
+	case like == "":
+		slots, total = selected.fromEnd(slots, skip, size)
+	case !found: // another text took its place meanwhile
+		slots, total = fromEnd(slots, v.scan(like), selected, all, skip, size)
+	default:
+		slots, total = fromEnd(slots, named, selected, all, skip, size)
+	}
+	list = make([]*portolan.Registry, len(slots))
+	for i, at := range slots {
+		list[i] = v.slots[at].registry
+	}
+	return list, total
+}
+
+// ofTypes answers the live slots of the types that the filter admits, and
+// whether it admits all.
+func (v *Registries) ofTypes(f *RegistryFilter) (b bitset, all bool) {
+	if len(f.Types) == 0 && len(f.NotTypes) == 0 {
+		return v.live, true
+	}
+	b = make(bitset, len(v.live))
+	for t, slots := range v.types {
+		if (len(f.Types) == 0 || slices.Contains(f.Types, string(t))) && !slices.Contains(f.NotTypes, string(t)) {
+			for i, word := range slots {
+				b[i] |= word
+			}
+		}
+	}
+	return b, false
+}
+
+// find looks a text up once, to be remembered.
+func (v *Registries) find(text string) {
+	v.mu.RLock()
+	_, found := v.found[text]
+	v.mu.RUnlock()
+	if found {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.found) >= maxFound {
+		clear(v.found)
+	}
+	v.found[text] = v.scan(text)
+}
+
+// scan answers the slots with a text in their names, by way of the rarest two
+// characters of it.
+func (v *Registries) scan(text string) []int32 {
+	var candidates []int32
+	first := true
+	for g := range gramsOf(text) {
+		if list := v.grams[g]; first || len(list) < len(candidates) {
+			candidates, first = list, false
+		}
+	}
+	var list []int32
+	for _, at := range candidates {
+		if s := &v.slots[at]; s.registry != nil && strings.Contains(s.folded, text) {
+			list = append(list, at)
+		}
+	}
+	return list
+}
+
+// fromEnd takes a page of the slots in list that are selected, from the end,
+// and counts all of them.
+func fromEnd(into []int, list []int32, selected bitset, all bool, skip, size int) (page []int, total int) {
+	if all {
+		for i := len(list) - 1 - skip; i >= 0 && len(into) < size; i-- {
+			into = append(into, int(list[i]))
+		}
+		return into, len(list)
+	}
+	for _, at := range slices.Backward(list) {
+		if !selected.has(int(at)) {
+			continue
+		}
+		if total >= skip && len(into) < size {
+			into = append(into, int(at))
+		}
+		total++
+	}
+	return into, total
+}
+
+// All yields every registry, newest first, as they are at the start.
+func (v *Registries) All(yield func(*portolan.Registry) bool) {
+	v.mu.RLock()
+	list := make([]*portolan.Registry, 0, len(v.byID))
+	for _, s := range slices.Backward(v.slots) {
+		if s.registry != nil {
+			list = append(list, s.registry)
+		}
+	}
+	v.mu.RUnlock()
+	for _, r := range list {
+		if !yield(r) {
+			return
+		}
+	}
+}
+
+// Get answers a registry by its id, nil if the account has none.
+func (v *Registries) Get(id int64) *portolan.Registry {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if at, ok := v.byID[id]; ok {
+		return v.slots[at].registry
+	}
+	return nil
+}
+
+// Images is the number of images in all registries.
+func (v *Registries) Images() int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.images
+}
+
+// bitset is a set of slots.
+type bitset []uint64
+
+const wordBits = 64
+
+func (b bitset) set(i int) bitset {
+	for len(b) <= i/wordBits {
+		b = append(b, 0)
+	}
+	b[i/wordBits] |= 1 << (i % wordBits)
+	return b
+}
+
+func (b bitset) unset(i int) {
+	if i/wordBits < len(b) {
+		b[i/wordBits] &^= 1 << (i % wordBits)
+	}
+}
+
+func (b bitset) has(i int) bool { return i/wordBits < len(b) && b[i/wordBits]&(1<<(i%wordBits)) != 0 }
+
+// fromEnd takes a page of the set from the end, and counts all of it.
+func (b bitset) fromEnd(into []int, skip, size int) (page []int, total int) {
+	for i, word := range slices.Backward(b) {
+		n := bits.OnesCount64(word)
+		if total+n > skip && len(into) < size {
+			into = takeBits(into, word, i*wordBits, max(0, skip-total), size)
+		}
+		total += n
+	}
+	return into, total
+}
+
+// takeBits takes bits of a word from the highest, after skip of them.
+func takeBits(into []int, word uint64, base, skip, size int) []int {
+	for word != 0 && len(into) < size {
+		high := bits.Len64(word) - 1
+		word &^= 1 << high
+		if skip > 0 {
+			skip--
+			continue
+		}
+		into = append(into, base+high)
+	}
+	return into
+}

@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"portolan"
+)
+
+// ErrLeaseLost is returned to a worker whose reading another one has taken
+// over, or that has ended: whatever it was about to write is dropped.
+var ErrLeaseLost = errors.New("another worker has taken over this reading")
+
+const syncColumns = `id, account_id, registry_id, cause, status, whole, confirm_vanished, generation, created, started, ended, ledger`
+
+func scanSync(row scanner) (*portolan.Sync, error) {
+	var s portolan.Sync
+	var whole, confirm, created, started, ended int64
+	var ledger string
+	err := row.Scan(&s.ID, &s.AccountID, &s.RegistryID, &s.Cause, &s.Status, &whole, &confirm, &s.Generation, &created, &started, &ended, &ledger)
+	if err != nil {
+		return nil, err
+	}
+	s.Full, s.ConfirmVanished = whole != 0, confirm != 0
+	s.Created, s.Started, s.Ended = instant(created), instant(started), instant(ended)
+	if err := json.Unmarshal([]byte(ledger), &s.Ledger); err != nil {
+		return nil, fmt.Errorf("sync %s: read its ledger: %w", s.ID, err)
+	}
+	return &s, nil
+}
+
+// SyncRequest asks for a reading.
+type SyncRequest struct {
+	AccountID, RegistryID int64
+	Cause                 string
+	Full                  bool
+	ConfirmVanished       bool
+	// Fresh asks for a reading that starts after now: one that is running is
+	// not joined.
+	Fresh bool
+	// NewID is the id if a new reading is made.
+	NewID string
+}
+
+// RequestSync makes a waiting reading or joins one. start tells that a job has
+// to be made for it: not when it was joined, nor while another one runs, whose
+// end starts it.
+func (tx *Tx) RequestSync(ctx context.Context, q SyncRequest) (id string, start bool, err error) {
+	if err := tx.lockAccount(ctx, q.AccountID); err != nil {
+		return "", false, err
+	}
+	open, err := collect(ctx, tx, scanSync,
+		`SELECT `+syncColumns+` FROM syncs WHERE registry_id = $1 AND status IN ('pending', 'running') ORDER BY status @LOCK`, q.RegistryID)
+	if err != nil {
+		return "", false, err
+	}
+	running := false
+	for _, s := range open {
+		if s.Status == portolan.SyncPending || !q.Fresh && (s.Full || !q.Full) {
+			_, err := tx.exec(ctx, `UPDATE syncs SET whole = CASE WHEN status = 'pending' AND $1 = 1 THEN 1 ELSE whole END,
+				confirm_vanished = CASE WHEN $2 = 1 THEN 1 ELSE confirm_vanished END WHERE id = $3`, flag(q.Full), flag(q.ConfirmVanished), s.ID)
+			return s.ID, false, err
+		}
+		running = true
+	}
+	_, err = tx.exec(ctx, `INSERT INTO syncs (id, seq, account_id, registry_id, cause, status, whole, confirm_vanished, created)
+		VALUES ($1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM syncs WHERE registry_id = $2), $3, $2, $4, 'pending', $5, $6, $7)`,
+		q.NewID, q.RegistryID, q.AccountID, q.Cause, flag(q.Full), flag(q.ConfirmVanished), millis(tx.Now()))
+	return q.NewID, !running, err
+}
+
+// Sync answers a reading of a registry, the latest for id ""; ErrNotFound if
+// there is none.
+func (db *DB) Sync(ctx context.Context, account, registry int64, id string) (*portolan.Sync, error) {
+	list, _, err := db.syncs(ctx, `account_id = $1 AND registry_id = $2 AND ($3 = '' OR id = $3)`, []any{account, registry, id}, 1, 0)
+	if err == nil && len(list) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// Syncs answers a page of a registry's readings, the latest first, and their
+// number.
+func (db *DB) Syncs(ctx context.Context, account, registry int64, page, size int) ([]*portolan.Sync, int, error) {
+	return db.syncs(ctx, `account_id = $1 AND registry_id = $2`, []any{account, registry}, size, skipped(page, size))
+}
+
+func (db *DB) syncs(ctx context.Context, where string, args []any, limit, offset int) (list []*portolan.Sync, total int, err error) {
+	err = db.View(ctx, func(tx *Tx) error {
+		if err := tx.one(ctx, `SELECT count(*) FROM syncs WHERE `+where, args, &total); err != nil {
+			return err
+		}
+		n := len(args)
+		list, err = collect(ctx, tx, scanSync, fmt.Sprintf(`SELECT %s FROM syncs WHERE %s ORDER BY seq DESC LIMIT $%d OFFSET $%d`, syncColumns, where, n+1, n+2),
+			append(args[:n:n], limit, offset)...)
+		return err
+	})
+	return list, total, err
+}
+
+// Lease is a worker's hold on a running reading. All that it writes goes
+// through the lease, so that a twin that woke up late changes nothing.
+type Lease struct {
+	Sync *portolan.Sync
+	// Plan is the engine's own record of where it is.
+	Plan []byte
+	// Failures counts slices in a row that failed for Portolan's own reasons.
+	Failures int
+	owner    string
+	ttl      time.Duration
+	stale    bool
+}
+
+// Stale reports whether a write through the lease failed. What the worker has
+// in memory may then differ from what the store has, and is not written any
+// more: the next slice starts from the store.
+func (l *Lease) Stale() bool { return l.stale }
+
+var errStale = errors.New("an earlier write of this slice failed")
+
+// leased runs a writing transaction of a reading: it proves that the lease is
+// still held, and saves the plan and the ledger with whatever fn writes.
+func (db *DB) leased(ctx context.Context, l *Lease, fn func(*Tx) error) error {
+	err := db.Update(ctx, func(tx *Tx) error {
+		if err := tx.hold(ctx, l); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+	l.stale = l.stale || err != nil
+	return err
+}
+
+// Claim takes a waiting or running reading for a worker. The first claim
+// starts it. ErrLeaseLost if another worker holds it or it waits for another
+// reading, ErrNotFound if it has ended.
+func (db *DB) Claim(ctx context.Context, id, owner string, ttl time.Duration) (*Lease, error) {
+	l := &Lease{owner: owner, ttl: ttl}
+	err := db.Update(ctx, func(tx *Tx) error {
+		now := millis(tx.Now())
+		var plan, status string
+		var account, registry int64
+		err := tx.one(ctx, `SELECT account_id, registry_id, status FROM syncs WHERE id = $1 AND status IN ('pending', 'running')`, []any{id},
+			&account, &registry, &status)
+		if err != nil {
+			return err
+		}
+		if status == string(portolan.SyncPending) {
+			if err := tx.lockAccount(ctx, account); err != nil {
+				return err
+			}
+		}
+		started, err := tx.exec(ctx, `UPDATE syncs SET status = 'running', started = $1, staging = 1,
+				generation = (SELECT published + 1 FROM registries WHERE id = syncs.registry_id)
+			WHERE id = $2 AND status = 'pending' AND NOT EXISTS (SELECT 1 FROM syncs o WHERE o.registry_id = syncs.registry_id AND o.status = 'running')`, now, id)
+		if err != nil {
+			return err
+		}
+		err = tx.one(ctx, `UPDATE syncs SET lease_owner = $1, lease_until = $2
+			WHERE id = $3 AND status = 'running' AND (lease_owner = $1 OR lease_until < $4) RETURNING plan, failures`,
+			[]any{owner, now + ttl.Milliseconds(), id, now}, &plan, &l.Failures)
+		if errors.Is(err, ErrNotFound) {
+			return ErrLeaseLost
+		}
+		if err != nil {
+			return err
+		}
+		l.Plan = []byte(plan)
+		if started > 0 {
+			if err := tx.showSyncing(ctx, account, registry); err != nil {
+				return err
+			}
+		}
+		list, err := collect(ctx, tx, scanSync, `SELECT `+syncColumns+` FROM syncs WHERE id = $1`, id)
+		if err == nil && len(list) == 1 {
+			l.Sync = list[0]
+		}
+		return err
+	})
+	return l, err
+}
+
+func (tx *Tx) showSyncing(ctx context.Context, account, registry int64) error {
+	revision, err := tx.nextRevision(ctx, account)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `UPDATE registries SET revision = $1, sync_status = 'syncing' WHERE id = $2`, revision, registry)
+	return err
+}
+
+// hold proves that the lease is still held, prolongs it and saves the plan and
+// the ledger.
+func (tx *Tx) hold(ctx context.Context, l *Lease) error {
+	if l.stale {
+		return errStale
+	}
+	ledger, err := json.Marshal(l.Sync.Ledger)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec(ctx, `UPDATE syncs SET lease_until = $1, plan = $2, ledger = $3 WHERE id = $4 AND lease_owner = $5 AND status = 'running'`,
+		millis(tx.Now().Add(l.ttl)), string(l.Plan), string(ledger), l.Sync.ID, l.owner)
+	if err == nil && n == 0 {
+		return ErrLeaseLost
+	}
+	return err
+}
+
+// Release gives the lease back, so that the next slice need not wait for it to
+// run out.
+func (db *DB) Release(ctx context.Context, l *Lease) error {
+	return db.leased(ctx, l, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE syncs SET lease_until = 0, failures = 0 WHERE id = $1`, l.Sync.ID)
+		return err
+	})
+}
+
+// NoteFailure counts a slice that failed and gives the lease back.
+func (db *DB) NoteFailure(ctx context.Context, l *Lease) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE syncs SET lease_until = 0, failures = failures + 1 WHERE id = $1 AND lease_owner = $2`, l.Sync.ID, l.owner)
+		return err
+	})
+}
+
+// ConfirmVanished reports whether somebody has asked this reading to believe
+// that images are gone; it can be asked while the reading runs.
+func (db *DB) ConfirmVanished(ctx context.Context, id string) (bool, error) {
+	var confirm int64
+	err := db.View(ctx, func(tx *Tx) error {
+		return tx.one(ctx, `SELECT confirm_vanished FROM syncs WHERE id = $1`, []any{id}, &confirm)
+	})
+	return confirm != 0, err
+}
+
+// Finish is how a reading ends.
+type Finish struct {
+	// CountDelta is by how much the generation changes the number of images.
+	CountDelta int
+	NextSync   time.Time
+	Guard      string
+	// CredentialVersion is the version that worked, 0 if it did not.
+	CredentialVersion int64
+}
+
+// Finish publishes the generation with its count and ends the reading, in one
+// transaction whose size does not depend on the number of images. waiting is
+// the id of a reading that was waiting for this one to end, or "".
+func (tx *Tx) Finish(ctx context.Context, l *Lease, f Finish) (waiting string, err error) {
+	s := l.Sync
+	revision, err := tx.nextRevision(ctx, s.AccountID)
+	if err != nil {
+		return "", err
+	}
+	if err := tx.hold(ctx, l); err != nil {
+		return "", err
+	}
+	s.Ended = tx.Now()
+	if _, err := tx.exec(ctx, `UPDATE syncs SET status = $1, ended = $2, lease_owner = '', lease_until = 0 WHERE id = $3`,
+		s.Status, millis(s.Ended), s.ID); err != nil {
+		return "", err
+	}
+	if _, err := tx.exec(ctx, `UPDATE registries SET revision = $1, published = $2, image_count = image_count + $3, sync_status = $4,
+			sync_error = $5, sync_message = $6, last_sync = $7, next_sync = CASE WHEN deleted = 0 THEN CAST($8 AS BIGINT) ELSE 0 END, guard = $9,
+			worked_with = CASE WHEN CAST($10 AS BIGINT) > 0 THEN CAST($10 AS BIGINT) ELSE worked_with END
+		WHERE id = $11`,
+		revision, s.Generation, f.CountDelta, s.Status, s.Ledger.ErrorCode, s.Ledger.ErrorMessage, millis(s.Ended), millis(f.NextSync), f.Guard,
+		f.CredentialVersion, s.RegistryID); err != nil {
+		return "", err
+	}
+	err = tx.one(ctx, `SELECT id FROM syncs WHERE registry_id = $1 AND status = 'pending'`, []any{s.RegistryID}, &waiting)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return waiting, err
+}
