@@ -1,0 +1,282 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"portolan"
+	"portolan/internal/connector"
+)
+
+const (
+	// workers is how many requests of one repository are under way.
+	workers = 4
+	// A chunk of tags is read before its rows are yielded. It grows while the
+	// registry is quick and shrinks while it is slow, so that a reading that
+	// is cut short has always got somewhere.
+	minChunk, maxChunk = 4, 256
+	quick, slow        = time.Second, 4 * time.Second
+	// maxFailedRows ends a list of which nothing good can come any more.
+	maxFailedRows = 16
+)
+
+// reading is the reading of one repository.
+type reading struct {
+	*source
+	listing   *connector.Listing
+	doer      connector.Doer
+	manifests atomic.Int64
+	gone      []string
+	failed    int
+}
+
+// Images implements connector.Source: a row for each tag. A tag that was
+// deleted between the listing and its reading is no row: when the registry
+// says that it does not know a tag, the list is read once more, and what is
+// not in it any more is not counted as listed; what still is, is a failed row.
+func (s *source) Images(ctx context.Context, l *connector.Listing) iter.Seq2[connector.Row, error] {
+	return func(yield func(connector.Row, error) bool) {
+		r := &reading{source: s, listing: l, doer: s.auth.Pull(l.Repository.Path)}
+		l.Announced = -1
+		err := r.run(ctx, yield)
+		l.Truncated = errors.Is(err, connector.ErrTruncated)
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(connector.Row{}, err)
+		}
+	}
+}
+
+func (r *reading) run(ctx context.Context, yield func(connector.Row, error) bool) error {
+	tags, err := r.tags()
+	if err != nil {
+		return err
+	}
+	size := minChunk
+	for page, err := range tags.pages(ctx, "") {
+		if err != nil {
+			return err
+		}
+		r.listing.Listed += len(page)
+		for len(page) > 0 {
+			n, open := r.cut(page, size)
+			started := r.now()
+			if err := r.chunk(ctx, page[:n], yield); err != nil {
+				return err
+			}
+			if page = page[n:]; open > 0 {
+				size = nextChunk(size, r.now().Sub(started))
+			}
+		}
+	}
+	return r.confirmGone(ctx, yield)
+}
+
+func (r *reading) tags() (*list, error) {
+	u, err := r.repository(r.listing.Repository.Path, "tags", "list")
+	if err != nil {
+		return nil, err
+	}
+	return newList(r.doer, u, &r.tagPage, tagNames), nil
+}
+
+// cut answers how many tags are the next chunk, and how many of them are not
+// resolved yet: size at most.
+func (r *reading) cut(page []string, size int) (n, open int) {
+	for n < min(len(page), maxChunk) && open < size {
+		if _, ok := r.listing.Known.Resolved(page[n]); !ok {
+			open++
+		}
+		n++
+	}
+	return n, open
+}
+
+func nextChunk(size int, took time.Duration) int {
+	switch {
+	case took < quick:
+		return min(size*2, maxChunk)
+	case took > slow:
+		return max(size/2, minChunk)
+	}
+	return size
+}
+
+// chunk reads some tags and yields their rows, also those that were complete
+// when something ended the reading.
+func (r *reading) chunk(ctx context.Context, tags []string, yield func(connector.Row, error) bool) error {
+	list := make([]found, len(tags))
+	err := together(ctx, len(tags), func(ctx context.Context, i int) error {
+		list[i] = r.resolve(ctx, tags[i])
+		return fatalOnly(list[i].err)
+	})
+	if err == nil {
+		err = r.addFacts(ctx, list)
+	}
+	r.listing.ManifestsRead += int(r.manifests.Swap(0))
+	for i := range list {
+		if err := r.yield(&list[i], err != nil, yield); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// yield yields the row of a tag. In a reading that was cut short, what is not
+// complete is left for the next one.
+func (r *reading) yield(f *found, cut bool, yield func(connector.Row, error) bool) error {
+	if f.gone {
+		r.gone = append(r.gone, f.tag)
+		return nil
+	}
+	row := connector.Row{Digest: f.digest, Tags: []connector.Tag{{Name: f.tag}}, Facts: f.facts, Err: f.err}
+	if f.err == nil && !row.Complete() {
+		if !connector.AccessoryTag(f.tag) {
+			return nil // only in a reading that was cut short
+		}
+		row.Facts = connector.Facts{Kind: portolan.KindAccessory}
+	}
+	if cut && f.err != nil && fatal(f.err) {
+		return nil
+	}
+	if f.err != nil {
+		r.failed++
+		row.Err = r.about(f.tag, f.err)
+	}
+	if !yield(row, nil) {
+		return errStopped
+	}
+	if r.failed > maxFailedRows {
+		// Not wrapped: a tag that does not exist is no repository that does not.
+		return connector.Errorf(connector.ClassOf(f.err), "More than %d tags of %s could not be read, the last because: %v", maxFailedRows, r.listing.Repository.Path, f.err)
+	}
+	return nil
+}
+
+// about says which tag an error is about.
+func (r *reading) about(tag string, err error) error {
+	about := &connector.Error{Class: connector.ClassOf(err), Message: fmt.Sprintf("Tag %q: %v", tag, err), Err: err}
+	if known, ok := errors.AsType[*connector.Error](err); ok {
+		about.Remedy = known.Remedy
+	}
+	return about
+}
+
+// addFacts completes what was found with what is known of its digests, and
+// reads the manifests of the others. A digest that has only accessory tags
+// needs none.
+func (r *reading) addFacts(ctx context.Context, list []found) error {
+	wanted := r.wanted(list)
+	if len(wanted) == 0 {
+		return nil
+	}
+	known, err := r.listing.Known.Facts(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	facts := make([]connector.Facts, len(wanted))
+	errs := make([]error, len(wanted))
+	err = together(ctx, len(wanted), func(ctx context.Context, i int) error {
+		var ok bool
+		if facts[i], ok = known[wanted[i]]; !ok {
+			facts[i], errs[i] = r.read(ctx, wanted[i])
+		}
+		return fatalOnly(errs[i])
+	})
+	at := make(map[portolan.Digest]int, len(wanted))
+	for i, d := range wanted {
+		at[d] = i
+	}
+	for i := range list {
+		if at, ok := at[list[i].digest]; ok && list[i].err == nil && !list[i].facts.Complete() {
+			list[i].facts, list[i].err = facts[at], errs[at]
+		}
+	}
+	return err
+}
+
+// wanted are the digests whose facts are needed, each once.
+func (r *reading) wanted(list []found) []portolan.Digest {
+	var wanted []portolan.Digest
+	seen := map[portolan.Digest]bool{}
+	for i := range list {
+		f := &list[i]
+		if f.err != nil || f.gone || f.facts.Complete() || seen[f.digest] || connector.AccessoryTag(f.tag) {
+			continue
+		}
+		seen[f.digest] = true
+		wanted = append(wanted, f.digest)
+	}
+	return wanted
+}
+
+// confirmGone reads the list again if tags were gone when they were read.
+func (r *reading) confirmGone(ctx context.Context, yield func(connector.Row, error) bool) error {
+	if len(r.gone) == 0 {
+		return nil
+	}
+	again, err := r.tags()
+	if err != nil {
+		return err
+	}
+	for _, err := range again.pages(ctx, "") {
+		if err != nil {
+			return err
+		}
+	}
+	for _, tag := range r.gone {
+		if !again.seen[tag] {
+			r.listing.Listed--
+			continue
+		}
+		err := connector.Errorf(portolan.ServerFailure, "%s lists the tag %q of %s, but has no manifest for it.", r.base.Host, tag, r.listing.Repository.Path).
+			WithRemedy("Delete the tag or push it again.")
+		if !yield(connector.Row{Tags: []connector.Tag{{Name: tag}}, Err: err}, nil) {
+			return errStopped
+		}
+	}
+	return nil
+}
+
+// together calls do for 0 to n-1, some at once, and waits for all. It stops
+// at the first error.
+func together(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for i := range n {
+		if inner.Err() != nil {
+			break
+		}
+		group.Go(func() error { return do(inner, i) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// fatal reports whether an error ends the reading of the repository, rather
+// than failing one row: all but a refusal of this one manifest (401 is about
+// us) and content that cannot be used.
+func fatal(err error) bool {
+	if status, ok := errors.AsType[*connector.StatusError](err); ok {
+		return status.Status == http.StatusUnauthorized
+	}
+	if e, ok := errors.AsType[*connector.Error](err); ok {
+		return e.Class != portolan.ServerFailure
+	}
+	return true
+}
+
+func fatalOnly(err error) error {
+	if err != nil && fatal(err) {
+		return err
+	}
+	return nil
+}

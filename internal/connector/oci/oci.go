@@ -1,0 +1,80 @@
+// Package oci reads any registry that speaks the OCI Distribution API:
+// distribution 2.8 and 3, zot, and others by the specification.
+//
+// It knows that API and the signs by which products differ, and nothing of
+// their own APIs, of Portolan's store, or of what becomes of the rows.
+//
+// What a list holds is found by asking for the digest of every tag (HEAD), and
+// for the manifest of every digest that is new (GET, once). Two things follow
+// from the API: untagged images are not listed, and a reading that was
+// interrupted resumes by Known.Resolved, since a tag list has no cursor that
+// all registries honour.
+package oci
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"portolan"
+	"portolan/internal/connector"
+)
+
+// Open makes a source. It sends nothing.
+func Open(c connector.Config) (connector.Source, error) {
+	if c.BaseURL == nil || c.BaseURL.Host == "" || c.Client == nil {
+		return nil, connector.Errorf(portolan.ServerFailure, "a registry needs an address")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	s := &source{
+		base: c.BaseURL, scope: c.Scope, client: c.Client, now: c.Now,
+		auth: connector.NewAuthenticator(c), user: c.Credential.UserName, facts: newFactsCache(),
+	}
+	s.catalogPage.Store(pageSize)
+	s.tagPage.Store(pageSize)
+	return s, nil
+}
+
+// source implements connector.Source.
+type source struct {
+	base   *url.URL
+	scope  []string
+	client *http.Client
+	now    func() time.Time
+	auth   *connector.Authenticator
+	user   string
+	facts  *factsCache
+
+	// Page sizes that this registry accepts.
+	catalogPage, tagPage atomic.Int64
+	// headless is set when HEAD does not tell digests here.
+	headless atomic.Bool
+	// product is found out once.
+	product atomic.Pointer[product]
+}
+
+// address makes the address of /v2/ with the parts, each escaped.
+func (s *source) address(parts ...string) *url.URL {
+	escaped := make([]string, len(parts))
+	for i, p := range parts {
+		escaped[i] = url.PathEscape(p)
+	}
+	u := *s.base
+	u.Path, u.RawPath = "/v2/"+strings.Join(parts, "/"), "/v2/"+strings.Join(escaped, "/")
+	return &u
+}
+
+// repository makes the address of a part of a repository.
+func (s *source) repository(path string, parts ...string) (*url.URL, error) {
+	segments := strings.Split(path, "/")
+	for _, name := range append(segments, parts...) {
+		if name == "" || name == "." || name == ".." || !portolan.Printable(name) {
+			return nil, connector.Errorf(portolan.ServerFailure, "%s lists %q, which is not a name that can be asked for.", s.base.Host, name)
+		}
+	}
+	return s.address(append(segments, parts...)...), nil
+}

@@ -1,0 +1,111 @@
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"portolan"
+)
+
+// Limits of answers, counted after decompression.
+const (
+	MaxList     = 32 << 20
+	MaxManifest = 4 << 20
+)
+
+// Doer sends a request: an *http.Client, or something that authenticates in
+// front of one.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// Send sends a request without a body. An answer that is no success (2xx) is
+// an *Error whose cause is a *StatusError; a failure to get an answer is an
+// *Error with a class, a *ThrottledError, or the context's error. The caller
+// closes the body.
+func Send(ctx context.Context, d Doer, method string, u *url.URL, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
+	if err != nil {
+		return nil, Errorf(portolan.ServerFailure, "%s: the address of the next request cannot be used: %w", u.Host, err)
+	}
+	maps.Copy(req.Header, header)
+	resp, err := d.Do(req)
+	if err != nil {
+		return nil, failure(u, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, refusal(resp)
+	}
+	return resp, nil
+}
+
+// Head sends a HEAD and answers the header; see Send for errors.
+func Head(ctx context.Context, d Doer, u *url.URL, header http.Header) (http.Header, error) {
+	resp, err := Send(ctx, d, http.MethodHead, u, header)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Header, resp.Body.Close()
+}
+
+// Get gets at most limit bytes and answers them with the header; see Send for
+// errors.
+func Get(ctx context.Context, d Doer, u *url.URL, header http.Header, limit int64) (http.Header, []byte, error) {
+	resp, err := Send(ctx, d, http.MethodGet, u, header)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := readBody(resp, limit)
+	return resp.Header, body, err
+}
+
+// GetJSON gets a JSON document of at most limit bytes into v and answers the
+// header. Anything but JSON is a ServerFailure; see Send for other errors.
+func GetJSON(ctx context.Context, d Doer, u *url.URL, header http.Header, limit int64, v any) (http.Header, error) {
+	h, body, err := Get(ctx, d, u, header, limit)
+	if err != nil {
+		return nil, err
+	}
+	if err := decodeJSON(u.Host, h, body, v); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// readBody reads an answer of at most limit bytes and closes it.
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, failure(resp.Request.URL, err)
+	}
+	if int64(len(body)) > limit {
+		return nil, Errorf(portolan.ServerFailure, "%s answered more than %d MiB at once", resp.Request.URL.Host, limit>>20)
+	}
+	return body, nil
+}
+
+// decodeJSON decodes an answer of the host into v. The error says what was
+// seen, never the content.
+func decodeJSON(host string, header http.Header, body []byte, v any) error {
+	err := json.Unmarshal(body, v)
+	if err == nil {
+		return nil
+	}
+	if media, _, _ := mime.ParseMediaType(header.Get("Content-Type")); media == "text/html" {
+		return Errorf(portolan.ServerFailure, "%s answered HTML where JSON was expected", host).
+			WithRemedy("Check that the address is the registry's own and not a login page or a proxy.")
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		kind, _, _ := strings.Cut(wrong.Value, " ") // "number 12" repeats the content
+		return Errorf(portolan.ServerFailure, "%s answered JSON of an unexpected form (%s where %s was expected)", host, kind, wrong.Type.Kind())
+	}
+	return Errorf(portolan.ServerFailure, "%s answered something that is not complete JSON", host)
+}
