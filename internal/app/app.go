@@ -1,0 +1,258 @@
+// Package app puts a server together: configuration, store, queue, services,
+// endpoints and listeners. The command line, the demo, benchmarks and
+// end-to-end tests all start the value that New makes.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/net/http/httpproxy"
+
+	"portolan/internal/gateway"
+	"portolan/internal/iam"
+	"portolan/internal/inventory"
+	"portolan/internal/job"
+	"portolan/internal/netguard"
+	"portolan/internal/registry"
+	"portolan/internal/rpc"
+	"portolan/internal/sas"
+	"portolan/internal/store"
+)
+
+// App is a server.
+type App struct {
+	cfg       Config
+	db        *store.DB
+	queue     *job.Queue
+	inventory *inventory.Service
+	iam       *iam.Service
+	metrics   *prometheus.Registry
+	api       *http.Server
+	ops       *http.Server
+	listener  net.Listener
+	opsLis    net.Listener
+	catalog   *rpc.Catalog
+}
+
+// New makes a server: it opens the store, brings it up to date, makes the
+// first account on an empty one, and listens. Nothing is served before Run.
+func New(ctx context.Context, cfg Config) (*App, error) {
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, metrics: prometheus.NewRegistry()}
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, step := range []func(context.Context) error{a.openStore, a.buildServices, a.bootstrap, a.listen} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	return a, nil
+}
+
+const folderMode = 0o700
+
+func (a *App) openStore(ctx context.Context) error {
+	if err := os.MkdirAll(a.cfg.Data, folderMode); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	var err error
+	if a.db, err = store.Open(ctx, a.cfg.databaseURL(), store.Options{Now: a.cfg.Now}); err != nil {
+		return err
+	}
+	return job.Migrate(ctx, a.db)
+}
+
+func (a *App) buildServices(ctx context.Context) error {
+	box, err := openBox(ctx, &a.cfg, a.db)
+	if err != nil {
+		return err
+	}
+	guard, err := netguard.New(netguard.Config{Allow: a.cfg.AllowDial, Proxy: httpproxy.FromEnvironment()})
+	if err != nil {
+		return err
+	}
+	secrets, dial := registrySecrets{box}, &sources{guard: guard, now: a.cfg.Now}
+	a.queue, err = job.New(a.db, job.Options{
+		Slice:   func(ctx context.Context, id string) (time.Duration, bool, error) { return a.inventory.Slice(ctx, id) },
+		Timeout: a.cfg.JobTimeout, RescueAfter: a.cfg.RescueAfter, Poll: a.cfg.JobPoll, Log: a.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	a.inventory = inventory.New(inventory.Config{
+		DB: a.db, AddJob: a.queue.AddSync, Open: dial.open, Dialer: dial, Unseal: secrets.unseal,
+		Interval: a.cfg.SyncInterval, SliceTime: a.cfg.Slice, LeaseTime: a.cfg.RescueAfter, Now: a.cfg.Now, Log: a.cfg.Log,
+	})
+	a.iam = iam.New(iam.Config{DB: a.db, Box: box, Now: a.cfg.Now})
+	registries := registry.New(registry.Config{
+		DB: a.db, Seal: secrets.seal, Unseal: secrets.unseal, Request: a.inventory.Request,
+		CheckAddress: func(host string) error { return guard.CheckLiteral(netguard.Target{Host: host}) },
+	})
+	a.catalog = rpc.NewCatalog(Endpoints(&sas.Service{
+		DB: a.db, Registries: registries, Inventory: a.inventory, Zone: a.cfg.Zone, Regions: sas.DefaultRegions(),
+	}))
+	return nil
+}
+
+// Endpoints lists the operations of a server.
+func Endpoints(s *sas.Service) []rpc.Endpoint { return s.Endpoints() }
+
+// bootstrap makes the first account of an empty store.
+func (a *App) bootstrap(ctx context.Context) error {
+	made, err := a.iam.Bootstrap(ctx, func(c iam.Credentials) error { return saveCredentials(a.cfg.Data, c) })
+	if err != nil {
+		return fmt.Errorf("make the first account: %w", err)
+	}
+	if made {
+		a.cfg.Log.InfoContext(ctx, "made the first account; its root access key is in the data folder", "file", credentialsFile)
+	}
+	return nil
+}
+
+func (a *App) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	a.listener = listener
+	if a.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
+		if err != nil {
+			return fmt.Errorf("load the TLS certificate: %w", err)
+		}
+		a.listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	}
+	g := gateway.New(gateway.Config{
+		Catalog: a.catalog, Authenticate: a.iam.Authenticate, Authorize: a.iam.Authorize, Log: a.cfg.Log, Metrics: a.metrics,
+		Proxies: a.cfg.TrustedProxies, ThrottleUser: a.cfg.ThrottleUser, Now: a.cfg.Now,
+	})
+	a.api = g.Server()
+	if a.cfg.MetricsListen != Off {
+		if a.opsLis, err = lc.Listen(ctx, "tcp", a.cfg.MetricsListen); err != nil {
+			return fmt.Errorf("listen for health and metrics: %w", err)
+		}
+		a.ops = a.opsServer()
+	}
+	return a.writeAddress()
+}
+
+const publicMode = 0o644
+
+// writeAddress tells scripts where the API listens.
+func (a *App) writeAddress() error {
+	if a.cfg.AddrFile == "" {
+		return nil
+	}
+	temp := a.cfg.AddrFile + ".tmp"
+	if err := os.WriteFile(temp, []byte(a.Addr()+"\n"), publicMode); err != nil { //nolint:gosec // an address is no secret
+		return fmt.Errorf("write the address file: %w", err)
+	}
+	return os.Rename(temp, a.cfg.AddrFile)
+}
+
+// Addr is the host:port on which the API listens.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// MetricsAddr is the host:port of health and metrics, "" when they are off.
+func (a *App) MetricsAddr() string {
+	if a.opsLis == nil {
+		return ""
+	}
+	return a.opsLis.Addr().String()
+}
+
+// Secure reports whether the API has TLS.
+func (a *App) Secure() bool { return a.cfg.TLSCert != "" }
+
+// IAM gives access to accounts, users, keys and policies, for the command line.
+func (a *App) IAM() *iam.Service { return a.iam }
+
+// DB gives access to the store, for the command line.
+func (a *App) DB() *store.DB { return a.db }
+
+// Catalog lists the operations that the server has.
+func (a *App) Catalog() *rpc.Catalog { return a.catalog }
+
+const drainTimeout = 30 * time.Second
+
+// Run serves until the context ends, then drains: calls under way are
+// answered, slices of readings come to their end.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.queue.Start(ctx); err != nil {
+		return fmt.Errorf("start the job queue: %w", err)
+	}
+	a.inventory.Start(ctx)
+	failed := make(chan error, 2)
+	var wg sync.WaitGroup
+	wg.Go(func() { failed <- serve(a.api, gateway.Limit(a.listener)) })
+	if a.ops != nil {
+		wg.Go(func() { failed <- serve(a.ops, a.opsLis) })
+	}
+	a.cfg.Log.InfoContext(ctx, "serving", "address", a.Addr(), "tls", a.Secure())
+	var err error
+	select {
+	case <-ctx.Done():
+		a.cfg.Log.InfoContext(ctx, "draining")
+	case err = <-failed:
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err = errors.Join(err, a.drain(drain))
+	wg.Wait()
+	return err
+}
+
+func serve(s *http.Server, l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (a *App) drain(ctx context.Context) error {
+	err := a.api.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("drain the API: %w", err), a.api.Close())
+	}
+	a.inventory.Stop()
+	if e := a.queue.Stop(ctx); e != nil {
+		err = errors.Join(err, fmt.Errorf("stop the job queue: %w", e))
+	}
+	if a.ops != nil {
+		err = errors.Join(err, a.ops.Close())
+	}
+	return err
+}
+
+// Close frees what the server holds. Run must have ended.
+func (a *App) Close() error {
+	var errs []error
+	for _, l := range []net.Listener{a.listener, a.opsLis} {
+		if l != nil {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if a.db != nil {
+		errs = append(errs, a.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Discard is a log that nobody reads.
+func Discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,36 @@
+package app
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// opsServer has health and metrics, on a listener of its own.
+func (a *App) opsServer() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := a.db.Ping(r.Context()); err != nil {
+			a.cfg.Log.ErrorContext(r.Context(), "the database does not answer", "error", err)
+			say(w, http.StatusServiceUnavailable, "the database does not answer\n")
+			return
+		}
+		say(w, http.StatusOK, "ready\n")
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{}))
+	const timeout = 10 * time.Second
+	return &http.Server{
+		Handler: mux, ErrorLog: slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: 3 * timeout, IdleTimeout: time.Minute,
+	}
+}
+
+func say(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text) // a client that is gone is no failure
+}

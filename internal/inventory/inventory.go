@@ -1,0 +1,240 @@
+// Package inventory reads registries and keeps their images: it opens sources,
+// tests them, runs readings in slices, and concludes what was added, changed
+// and gone.
+//
+// It knows connectors, the store and jobs. It must not know the wire, who may
+// do what, or how a registry's protocol works.
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"portolan"
+	"portolan/internal/connector"
+	"portolan/internal/store"
+)
+
+// Opened is a source with the meter of its requests.
+type Opened struct {
+	Source connector.Source
+	Meter  *connector.Meter
+	// Close frees what the source holds.
+	Close func()
+}
+
+// Config of a Service.
+type Config struct {
+	DB *store.DB
+	// AddJob makes the job of a reading in a transaction.
+	AddJob func(ctx context.Context, tx *store.Tx, syncID string, at time.Time) error
+	// Open opens a registry with a credential.
+	Open func(r *portolan.Registry, c portolan.Credential) (Opened, error)
+	// Dialer tries the way to a registry, for tests.
+	Dialer Dialer
+	// Unseal opens the stored credential of a registry.
+	Unseal func(r *portolan.Registry, sealed []byte) (portolan.Credential, error)
+	// Interval is the time between readings, DefaultInterval if 0.
+	Interval time.Duration
+	// SliceTime is how long a slice works, DefaultSlice if 0; LeaseTime is how
+	// long a worker is believed alive, DefaultLease if 0.
+	SliceTime time.Duration
+	LeaseTime time.Duration
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Defaults of a Service.
+const (
+	DefaultInterval = 6 * time.Hour
+	DefaultSlice    = 20 * time.Second
+	DefaultLease    = 30 * time.Second
+)
+
+// Service reads registries.
+type Service struct {
+	Config
+
+	wg   sync.WaitGroup
+	stop context.CancelFunc
+}
+
+// New makes a Service. Start starts its schedule.
+func New(c Config) *Service {
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.SliceTime == 0 {
+		c.SliceTime = DefaultSlice
+	}
+	if c.LeaseTime == 0 {
+		c.LeaseTime = DefaultLease
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Service{Config: c}
+}
+
+// Request asks for a reading of a registry, in the transaction of what makes
+// it necessary, and answers its id.
+func (s *Service) Request(ctx context.Context, tx *store.Tx, q store.SyncRequest) (string, error) {
+	return s.requestAt(ctx, tx, q, time.Time{})
+}
+
+func (s *Service) requestAt(ctx context.Context, tx *store.Tx, q store.SyncRequest, at time.Time) (string, error) {
+	q.NewID = uuid.NewString()
+	id, start, err := tx.RequestSync(ctx, q)
+	if err != nil || !start {
+		return id, err
+	}
+	return id, s.AddJob(ctx, tx, id, at)
+}
+
+// Sync asks for a reading of a registry that the account has.
+func (s *Service) Sync(ctx context.Context, q store.SyncRequest) (string, error) {
+	var id string
+	err := s.DB.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Registry(ctx, q.AccountID, q.RegistryID); err != nil {
+			return err
+		}
+		var err error
+		id, err = s.Request(ctx, tx, q)
+		return err
+	})
+	return id, err
+}
+
+// refreshSpread is the time over which a refresh of everything is spread.
+const refreshSpread = 10 * time.Minute
+
+// RefreshAll asks for a reading of every pull registry of the account, spread
+// over ten minutes.
+func (s *Service) RefreshAll(ctx context.Context, account int64) error {
+	registries, err := s.DB.Registries(ctx, account)
+	if err != nil {
+		return err
+	}
+	var pull []int64
+	for r := range registries.All {
+		if r.Type.Pull() {
+			pull = append(pull, r.ID)
+		}
+	}
+	now := s.Now()
+	for start := 0; start < len(pull); start += refreshBatch {
+		batch := pull[start:min(start+refreshBatch, len(pull))]
+		err := s.DB.Update(ctx, func(tx *store.Tx) error {
+			for i, id := range batch {
+				at := now.Add(refreshSpread * time.Duration(start+i) / time.Duration(len(pull)))
+				if err := tx.SetNextSync(ctx, id, at); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	refreshBatch = 500
+	dueBatch     = 100
+	purgeBatch   = 100
+	tick         = 5 * time.Second
+	purgeEvery   = time.Minute
+)
+
+// Start runs the schedule until Stop: readings that are due get their jobs,
+// and rows past their time are purged.
+func (s *Service) Start(ctx context.Context) {
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.wg.Go(func() { s.every(ctx, tick, s.Due) })
+	s.wg.Go(func() { s.every(ctx, purgeEvery, s.Purge) })
+}
+
+// Stop ends the schedule and waits for it.
+func (s *Service) Stop() {
+	if s.stop != nil {
+		s.stop()
+	}
+	s.wg.Wait()
+}
+
+func (s *Service) every(ctx context.Context, d time.Duration, fn func(context.Context) error) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		if err := fn(ctx); err != nil && ctx.Err() == nil {
+			s.Log.ErrorContext(ctx, "a scheduled task failed and will be tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Due makes readings of the registries that are due.
+func (s *Service) Due(ctx context.Context) error {
+	due, err := s.DB.DueRegistries(ctx, dueBatch)
+	if err != nil {
+		return fmt.Errorf("look for due registries: %w", err)
+	}
+	for _, d := range due {
+		err := s.DB.Update(ctx, func(tx *store.Tx) error {
+			_, err := s.Request(ctx, tx, store.SyncRequest{AccountID: d.AccountID, RegistryID: d.RegistryID, Cause: portolan.CauseSchedule})
+			if err != nil {
+				return err
+			}
+			return tx.SetNextSync(ctx, d.RegistryID, s.Now().Add(s.interval()))
+		})
+		if err != nil {
+			return fmt.Errorf("schedule registry %d: %w", d.RegistryID, err)
+		}
+	}
+	return nil
+}
+
+// Purge deletes what is past its time, in small steps.
+func (s *Service) Purge(ctx context.Context) error {
+	for {
+		n, err := s.DB.Purge(ctx, purgeBatch)
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// interval is the time until the next reading, give or take 10 %, so that
+// registries that were added together are not read together for ever.
+func (s *Service) interval() time.Duration {
+	spread := s.Interval / 10
+	return s.Interval - spread + rand.N(2*spread+1) //nolint:gosec // spreads load, keeps no secret
+}
+
+// credential opens what is sealed of a registry's source.
+func (s *Service) credential(src *store.Source) (portolan.Credential, error) {
+	if src.Credential == nil {
+		return portolan.Credential{UserName: src.Registry.UserName}, nil
+	}
+	c, err := s.Unseal(src.Registry, src.Credential)
+	if err != nil {
+		return c, fmt.Errorf("unseal the credential of registry %d: %w", src.Registry.ID, err)
+	}
+	c.UserName = src.Registry.UserName
+	return c, nil
+}

@@ -1,0 +1,303 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"portolan"
+	"portolan/internal/connector"
+	"portolan/internal/store"
+)
+
+const (
+	readers   = 4
+	todoBatch = 1_000
+	// fatalInRow is how many repositories in a row may fail because the
+	// registry cannot be reached, before the rest is not tried any more.
+	fatalInRow = 5
+)
+
+// task is a repository, or the repositories of a group, to be listed.
+type task struct {
+	group string
+	list  []store.StagedRepository
+}
+
+// listed is a task with what came of it.
+type listed struct {
+	task
+	listing *connector.Listing
+	rows    []connector.Row
+	// resolved are the rows of before an interruption.
+	resolved int
+	err      error
+}
+
+// read lists every staged repository with a few readers at once, while one
+// goroutine writes what they found.
+func (r *reading) read(ctx context.Context) error {
+	for !r.over() {
+		tasks, err := r.tasks(ctx)
+		if err != nil {
+			return err
+		}
+		if len(tasks) == 0 {
+			return nil
+		}
+		if err := r.readAll(ctx, tasks); err != nil {
+			return err
+		}
+	}
+	return errPause
+}
+
+// tasks plans the next tasks: groups that are small enough are listed at once.
+func (r *reading) tasks(ctx context.Context) ([]task, error) {
+	if _, ok := r.opened.Source.(connector.BulkLister); ok && r.probed.Bulk && r.plan.Stalled == 0 {
+		if tasks, err := r.bulkTasks(ctx); err != nil || len(tasks) > 0 {
+			return tasks, err
+		}
+	}
+	todo, err := r.DB.TodoRepositories(ctx, r.lease, todoBatch)
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]task, len(todo))
+	for i := range todo {
+		tasks[i] = task{list: todo[i : i+1]}
+	}
+	return tasks, nil
+}
+
+func (r *reading) bulkTasks(ctx context.Context) ([]task, error) {
+	groups, err := r.DB.TodoGroups(ctx, r.lease)
+	if err != nil {
+		return nil, err
+	}
+	var tasks []task
+	for _, g := range groups {
+		if !g.Untouched || g.Expect > connector.MaxBulk || g.Expect == 0 || r.bulkFailed[g.Name] {
+			continue
+		}
+		list, err := r.DB.GroupRepositories(ctx, r.lease, g.Name)
+		if err != nil {
+			return nil, err
+		}
+		tasks = append(tasks, task{group: g.Name, list: list})
+	}
+	return tasks, nil
+}
+
+// readAll runs the tasks. It answers an error only when the slice is over or
+// the reading cannot go on.
+func (r *reading) readAll(ctx context.Context, tasks []task) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	todo, done := make(chan task), make(chan listed, readers)
+	var wg sync.WaitGroup
+	for range readers {
+		wg.Go(func() {
+			for t := range todo {
+				done <- r.list1(ctx, t)
+			}
+		})
+	}
+	w := &writer{reading: r}
+	go func() {
+		defer close(done)
+		r.feed(ctx, tasks, todo)
+		wg.Wait()
+	}()
+	// Everything that the readers hand over is written or staged, also after
+	// the end of the slice.
+	saving, stop := context.WithTimeout(context.WithoutCancel(ctx), r.until.Sub(r.Now())+hardMargin+saveTimeout)
+	defer stop()
+	for l := range done {
+		if err := w.take(saving, ctx, l); err != nil && w.err == nil {
+			w.err = err
+			cancel(err)
+		}
+	}
+	if err := w.flush(saving); err != nil && w.err == nil {
+		w.err = err
+	}
+	return w.err
+}
+
+func (r *reading) feed(ctx context.Context, tasks []task, todo chan<- task) {
+	defer close(todo)
+	for _, t := range tasks {
+		if r.over() {
+			return
+		}
+		select {
+		case todo <- t:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// list1 lists one task's rows.
+func (r *reading) list1(ctx context.Context, t task) listed {
+	l := listed{task: t, listing: &connector.Listing{Announced: -1, Known: unresolved{r}}}
+	if t.group != "" {
+		expect := 0
+		for _, staged := range t.list {
+			expect += staged.Expect
+		}
+		l.listing.Repository = connector.Repository{Group: t.group, Path: t.group, Expect: expect}
+		l.err = l.collect(ctx, r, r.opened.Source.(connector.BulkLister).GroupImages(ctx, l.listing))
+		return l
+	}
+	staged := t.list[0]
+	if staged.Vanished == store.OutOfScope {
+		return l
+	}
+	l.listing.Repository = connector.Repository{
+		Path: staged.Path, Group: staged.Group, Expect: staged.Expect, Fingerprint: staged.Fingerprint, Visibility: staged.Visibility,
+	}
+	if err := l.resume(ctx, r, staged); err != nil {
+		l.err = err
+		return l
+	}
+	l.err = l.collect(ctx, r, r.opened.Source.Images(ctx, l.listing))
+	return l
+}
+
+// collect takes the rows until the list or the slice ends.
+func (l *listed) collect(ctx context.Context, r *reading, rows iter.Seq2[connector.Row, error]) error {
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		if row.Err != nil && passing(ctx, row.Err) {
+			return row.Err
+		}
+		r.learnt.add(&row)
+		l.rows = append(l.rows, row)
+		if r.over() {
+			return errPause
+		}
+	}
+	return ctx.Err()
+}
+
+// resume loads the rows of an interrupted listing: to go on after them, or, for
+// a source that lists anew, to spare it what it has resolved.
+func (l *listed) resume(ctx context.Context, r *reading, staged store.StagedRepository) error {
+	contents, err := r.DB.StagedRows(ctx, r.lease, staged.Path)
+	if err != nil || len(contents) == 0 {
+		return err
+	}
+	l.resolved = len(contents)
+	tags := map[string]portolan.Digest{}
+	for _, content := range contents {
+		var kept stagedRow
+		if err := json.Unmarshal(content, &kept); err != nil {
+			return fmt.Errorf("read a staged row of %s: %w", staged.Path, err)
+		}
+		row := kept.row()
+		for _, t := range row.Tags {
+			tags[t.Name] = row.Digest
+		}
+		r.learnt.add(&row)
+		if staged.Resume != "" {
+			l.rows = append(l.rows, row)
+		}
+	}
+	l.listing.Known = resolved{unresolved{r}, tags}
+	l.listing.Resume = staged.Resume
+	if staged.Resume != "" {
+		l.listing.Listed = staged.Listed
+	}
+	return nil
+}
+
+// unresolved is Known for a listing that starts anew.
+type unresolved struct{ r *reading }
+
+const factsBatch = 200
+
+func (u unresolved) Facts(ctx context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
+	known := u.r.learnt.of(digests)
+	digests = slices.DeleteFunc(slices.Clone(digests), func(d portolan.Digest) bool { return known[d].Complete() })
+	for len(digests) > 0 {
+		n := min(factsBatch, len(digests))
+		list, err := u.r.DB.Manifests(ctx, u.r.lease.Sync.AccountID, digests[:n])
+		if err != nil {
+			return nil, fmt.Errorf("look up known manifests: %w", err)
+		}
+		for _, m := range list {
+			known[m.Digest] = factsOf(m)
+		}
+		digests = digests[n:]
+	}
+	return known, nil
+}
+
+func (unresolved) Resolved(string) (portolan.Digest, bool) { return "", false }
+
+// resolved is Known for a listing that was interrupted.
+type resolved struct {
+	unresolved
+	tags map[string]portolan.Digest
+}
+
+func (k resolved) Resolved(tag string) (portolan.Digest, bool) {
+	d, ok := k.tags[tag]
+	return d, ok
+}
+
+// learnt remembers what manifests say until the store does.
+type learnt struct {
+	mu    sync.Mutex
+	facts map[portolan.Digest]connector.Facts
+}
+
+func (l *learnt) add(row *connector.Row) {
+	if row.Err != nil || !row.Complete() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.facts == nil {
+		l.facts = map[portolan.Digest]connector.Facts{}
+	}
+	l.facts[row.Digest] = row.Facts
+}
+
+func (l *learnt) of(digests []portolan.Digest) map[portolan.Digest]connector.Facts {
+	known := make(map[portolan.Digest]connector.Facts, len(digests))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range digests {
+		if f, ok := l.facts[d]; ok {
+			known[d] = f
+		}
+	}
+	return known
+}
+
+func factsOf(m store.Manifest) connector.Facts {
+	return connector.Facts{
+		Kind: m.Kind, MediaType: m.MediaType, ArtifactType: m.ArtifactType, ImageID: m.ImageID,
+		Size: m.Size, Created: m.Created, Subject: m.Subject, Platforms: m.Platforms,
+	}
+}
+
+// fatal reports whether an error says something of the registry as a whole.
+func fatal(err error) bool {
+	switch connector.ClassOf(err) {
+	case portolan.DNSFailure, portolan.ConnectFailure, portolan.TLSFailure, portolan.AddressForbidden, portolan.NetworkUnavailable, portolan.BadCredentials:
+		_, ok := errors.AsType[*connector.Error](err)
+		return ok
+	default:
+		return false
+	}
+}
