@@ -1,0 +1,39 @@
+# Portolan. `make` lists the targets.
+.DEFAULT_GOAL := help
+LINT := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./portolan
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o portolan ./cmd/portolan
+
+.PHONY: demo
+demo: ## run the demo: a sample registry, read and shown
+	go run ./cmd/portolan demo
+
+.PHONY: fmt
+fmt: ## format all code
+	$(LINT) fmt
+
+.PHONY: lint
+lint: ## check the code with the linters
+	$(LINT) run ./...
+
+.PHONY: test
+test: ## run the tests (PostgreSQL only if PORTOLAN_TEST_POSTGRES is set)
+	go test ./...
+
+.PHONY: check
+check: ## everything: lint, unit, race, both databases, end to end, fuzz, clients
+	scripts/check.sh
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for a while: make fuzz FUZZTIME=1m
+	scripts/fuzz.sh $(or $(FUZZTIME),5s)
+
+.PHONY: clients
+clients: ## call a served Portolan with the official SDKs
+	scripts/clients.sh

@@ -1,0 +1,307 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"portolan"
+	"portolan/internal/sas"
+	"portolan/internal/sign"
+)
+
+const (
+	defaultEndpoint = "http://127.0.0.1:9743"
+	callTimeout     = 90 * time.Second // more than the longest test of a registry
+	maxAnswer       = 256 << 20
+)
+
+// target says which server to speak to, and as whom.
+type target struct{ endpoint, caFile, profile, credentials string }
+
+func (t *target) add(fs *pflag.FlagSet) {
+	fs.StringVar(&t.endpoint, "endpoint", "", "URL of the server (default $PORTOLAN_ENDPOINT, the profile's, or "+defaultEndpoint+")")
+	fs.StringVar(&t.caFile, "ca-file", "", "PEM file of the authority that signed the server's certificate")
+	fs.StringVar(&t.profile, "profile", "", "profile to use, made with portolan configure")
+	fs.StringVar(&t.credentials, "credentials-file", "", "JSON file with AccessKeyId and AccessKeySecret, such as root-credentials.json")
+}
+
+// client speaks to one server as one caller.
+type client struct {
+	endpoint *url.URL
+	key      sign.Key
+	http     *http.Client
+}
+
+// client makes the client that a command's flags, the environment and the
+// profile describe.
+func (s *shell) client(t target) (*client, error) {
+	p, err := s.profile(t.profile)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := s.endpoint(t, p)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.key(t.credentials, p)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{endpoint: endpoint, key: key}
+	ca := t.caFile
+	if ca == "" {
+		ca = p.CAFile
+	}
+	if c.http, err = operatorClient(ca); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *shell) endpoint(t target, p profile) (*url.URL, error) {
+	text := defaultEndpoint
+	for _, candidate := range []string{p.Endpoint, s.env(envEndpoint), t.endpoint} {
+		if candidate != "" {
+			text = candidate
+		}
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+		return nil, usagef("the endpoint must be a URL such as https://portolan.example.com or %s", defaultEndpoint)
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return u, nil
+}
+
+// operatorClient dials the operator's own server, which may well be on a
+// loopback or private address. It is the one client outside netguard: that
+// guards what the server dials for others, this runs as the person who named
+// the endpoint.
+func operatorClient(caFile string) (*http.Client, error) {
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the authority's certificate: %w", err)
+		}
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("--ca-file: %s has no PEM certificate", caFile)
+		}
+	}
+	return &http.Client{
+		Timeout:   callTimeout,
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, IdleConnTimeout: time.Minute},
+		// A signed request is meant for the host that was named.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// operation names what to call.
+type operation struct{ name, version string }
+
+// sasCall is an operation of Security Center.
+func sasCall(name string) operation { return operation{name, sas.Version} }
+
+// params are the parameters of a call. Empty ones are not sent.
+type params map[string]string
+
+func (p params) encode() []byte {
+	form := url.Values{}
+	for name, value := range p {
+		if value != "" {
+			form.Set(name, value)
+		}
+	}
+	return []byte(form.Encode())
+}
+
+// number writes a parameter that is absent when 0.
+func number[T ~int | ~int64](n T) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(n), 10)
+}
+
+// refusal is an error document of the server.
+type refusal struct {
+	Code      string
+	Message   string
+	RequestID string `json:"RequestId"`
+	Status    int    `json:"-"`
+}
+
+func (r *refusal) Error() string {
+	message, _, _ := strings.Cut(r.Message, " server string to sign is:")
+	text := fmt.Sprintf("%s: %s (request id %s)", r.Code, message, r.RequestID)
+	switch r.Code {
+	case "SignatureDoesNotMatch":
+		text += "\nThe secret is not that of the access key, or a proxy changed the Host header."
+	case "InvalidAccessKeyId.NotFound":
+		text += "\nThe server does not know this access key: is it the key of this server?"
+	case "InvalidTimeStamp.Expired":
+		text += "\nThe clock of this machine and that of the server differ by more than 15 minutes."
+	}
+	return text
+}
+
+// sign makes the request of a call.
+func (c *client) sign(op operation, p params) (*sign.Request, error) {
+	nonce := make([]byte, 16)
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, err
+	}
+	r := &sign.Request{
+		Method: http.MethodPost, Path: c.endpoint.EscapedPath(), Host: c.endpoint.Host, Body: p.encode(),
+		Header: http.Header{"Accept": {"application/json"}, "User-Agent": {"portolan/" + portolan.Version}},
+	}
+	return sign.Sign(r, c.key, sign.Call{Action: op.name, Version: op.version, Time: time.Now(), Nonce: hex.EncodeToString(nonce)})
+}
+
+// send calls an operation and answers the JSON document.
+func (c *client) send(ctx context.Context, op operation, p params) ([]byte, error) {
+	signed, err := c.sign(op, p)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, signed.Method, c.endpoint.String(), bytes.NewReader(signed.Body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = signed.Header
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", c.endpoint, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, c.refused(resp.StatusCode, body)
+	}
+	return body, nil
+}
+
+func (c *client) refused(status int, body []byte) error {
+	r := &refusal{Status: status}
+	if err := json.Unmarshal(body, r); err != nil || r.Code == "" {
+		return fmt.Errorf("%s answered with HTTP status %d and not as a Portolan server does: is the endpoint right?", c.endpoint, status)
+	}
+	return r
+}
+
+// unreachable says why there was no answer, without the request.
+func (c *client) unreachable(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	hint := ""
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		hint = "\nNothing listens there. Is the server running (portolan serve), and is the endpoint right (--endpoint)?"
+	case errors.As(err, &unknown):
+		hint = "\nGive the authority of the server's certificate with --ca-file."
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http has no value for it
+		hint = "\nThe server speaks plain HTTP: use http:// in the endpoint."
+	}
+	return fmt.Errorf("cannot reach %s: %w%s", c.endpoint, err, hint)
+}
+
+// call calls an operation and decodes its answer.
+func (c *client) call(ctx context.Context, name string, p params, into any) error {
+	body, err := c.send(ctx, sasCall(name), p)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("the answer to %s is not in its documented form: %w", name, err)
+	}
+	return nil
+}
+
+const pageSize = 1000
+
+// rows walks the rows of a paged operation, page by page to the end. list is
+// the field that has them.
+func (c *client) rows(ctx context.Context, name, list string, p params) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		p := maps.Clone(p)
+		if p == nil {
+			p = params{}
+		}
+		p["PageSize"] = strconv.Itoa(pageSize)
+		for page, seen := 1, 0; ; page++ {
+			p["CurrentPage"] = strconv.Itoa(page)
+			rows, total, err := c.page(ctx, name, list, p)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, row := range rows {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if seen += len(rows); len(rows) == 0 || seen >= total {
+				return
+			}
+		}
+	}
+}
+
+func (c *client) page(ctx context.Context, name, list string, p params) (rows []json.RawMessage, total int, err error) {
+	var answer map[string]json.RawMessage
+	if err := c.call(ctx, name, p, &answer); err != nil {
+		return nil, 0, err
+	}
+	var info struct{ TotalCount int }
+	if raw := answer["PageInfo"]; raw != nil {
+		err = json.Unmarshal(raw, &info)
+	}
+	if raw := answer[list]; raw != nil {
+		err = errors.Join(err, json.Unmarshal(raw, &rows))
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("the answer to %s is not in its documented form: %w", name, err)
+	}
+	return rows, info.TotalCount, nil
+}
+
+// warnPlain warns before secrets are sent in the clear to another machine.
+func (s *shell) warnPlain(c *client) {
+	host := c.endpoint.Hostname()
+	addr, err := netip.ParseAddr(host)
+	if c.endpoint.Scheme == "http" && host != "localhost" && (err != nil || !addr.IsLoopback()) {
+		s.tell("warning: the password goes to %s over plain HTTP, where others on the way can read it; use https", net.JoinHostPort(host, c.endpoint.Port()))
+	}
+}

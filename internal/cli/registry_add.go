@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// addFlags are the flags of registry add.
+type addFlags struct {
+	target
+	settings
+	password password
+
+	noTest, noWait, quiet bool
+}
+
+func (s *shell) registryAdd() *cobra.Command {
+	var f addFlags
+	c := &cobra.Command{
+		Use:   "add --type TYPE --host HOST",
+		Short: "Test a registry, add it, and wait until it is read",
+		Long: `Tests a registry, adds it, and waits for its first reading. Nothing is saved if
+the test fails; --no-test saves it all the same, to be read when it can be.
+
+Types: harbor, quay, acr, and oci for anything else that speaks the OCI
+Distribution API (distribution, zot, GitLab, Nexus, Artifactory, …).`,
+		Example: `  portolan registry add --type harbor --host harbor.example.com --user 'robot$portolan' --password-file secret.txt
+  portolan registry add --type oci --host 10.0.0.5 --port 5000 --http --name lab`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return s.addRegistry(c.Context(), &f) },
+	}
+	fs := c.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.Type, "type", "", "harbor, quay, acr or oci (required)")
+	f.settings.add(fs)
+	f.password.add(fs)
+	fs.BoolVar(&f.noTest, "no-test", false, "save it without a test")
+	fs.BoolVar(&f.noWait, "no-wait", false, "do not wait for the first reading")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the id")
+	f.target.add(fs)
+	return c
+}
+
+func (s *shell) addRegistry(ctx context.Context, f *addFlags) (err error) {
+	if f.Type == "" || f.Host == "" {
+		return usagef("say what the registry is and where: --type harbor --host harbor.example.com")
+	}
+	server, err := s.client(f.target)
+	if err != nil {
+		return err
+	}
+	if f.Password, err = s.readPassword(f.password, f.User != "", "Password of "+f.User+": "); err != nil {
+		return err
+	}
+	p, err := f.params(".")
+	if err != nil {
+		return err
+	}
+	if f.Password != "" {
+		s.warnPlain(server)
+	}
+	if !f.noTest {
+		if err := s.testRegistry(ctx, server, p, f.quiet); err != nil {
+			return err
+		}
+	}
+	id, err := server.add(ctx, p)
+	if err != nil {
+		return err
+	}
+	if f.quiet {
+		s.print("%d\n", id)
+	} else {
+		s.print("Added registry %d.\n", id)
+	}
+	if f.noWait {
+		return nil
+	}
+	l, err := s.wait(ctx, server, id, "")
+	if err != nil {
+		return err
+	}
+	return s.result(l)
+}
+
+// add adds a registry and answers its id.
+func (c *client) add(ctx context.Context, p params) (int64, error) {
+	var answer struct {
+		Data struct {
+			ID int64 `json:"Id"`
+		}
+	}
+	err := c.call(ctx, "AddPrivateRegistry", p, &answer)
+	return answer.Data.ID, err
+}
+
+// steps is what TestImageRegistry answers.
+type steps struct {
+	Success          bool
+	Product, Version string
+	Steps            []struct {
+		Name, Status, Message, Remedy string
+		Millis                        int64
+	}
+}
+
+// testRegistry tests a registry and shows the steps; quiet shows only a
+// failure.
+func (s *shell) testRegistry(ctx context.Context, c *client, p params, quiet bool) error {
+	progress := s.progress()
+	progress.say("Testing …")
+	var answer struct{ Data json.RawMessage }
+	err := c.call(ctx, "TestImageRegistry", p, &answer)
+	progress.done()
+	if err != nil {
+		return err
+	}
+	var t steps
+	if err := json.Unmarshal(answer.Data, &t); err != nil {
+		return fmt.Errorf("the answer to TestImageRegistry is not in its documented form: %w", err)
+	}
+	if quiet && t.Success {
+		return nil
+	}
+	s.showSteps(&t)
+	if !t.Success {
+		return &exitError{ExitTestFailed, fmt.Errorf("the test failed")}
+	}
+	return nil
+}
+
+func (s *shell) showSteps(t *steps) {
+	w := tabwriter.NewWriter(s.err, 0, 0, 2, ' ', 0)
+	remedy := ""
+	for _, step := range t.Steps {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%d ms\t%s\n", step.Name, step.Status, step.Millis, step.Message)
+		if step.Remedy != "" {
+			remedy = step.Remedy
+		}
+	}
+	_ = w.Flush() // standard error has no one to tell
+	if t.Product != "" {
+		s.tell("It is %s %s.", t.Product, t.Version)
+	}
+	if remedy != "" {
+		s.tell("What to do: %s", remedy)
+	}
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"portolan"
+)
+
+// info is what ListPrivateRegistryList tells of a registry.
+type info struct {
+	ID             int64  `json:"Id"`
+	Type           string `json:"RegistryType"`
+	Name           string `json:"RegistryName"`
+	DomainName     string
+	HostIP         string `json:"RegistryHostIp"`
+	Port           int
+	ProtocolType   int
+	NetType        int
+	UserName       string
+	Password       string
+	VpcID          string `json:"VpcId"`
+	RegionID       string `json:"RegionId"`
+	WhiteList      string
+	BlackList      string
+	TransPerHour   int
+	PersistenceDay int
+}
+
+// infos lists all registries of a type, of any for "".
+func (c *client) infos(ctx context.Context, kind string) ([]info, error) {
+	var answer struct{ ImageRegistryInfos []info }
+	err := c.call(ctx, "ListPrivateRegistryList", params{"RegistryType": kind}, &answer)
+	return answer.ImageRegistryInfos, err
+}
+
+// namespaces lists the namespaces that a registry is bound to.
+func (c *client) namespaces(ctx context.Context, id int64) ([]string, error) {
+	var answer struct{ ImageRegistryExtraInfos []struct{ Namespace string } }
+	err := c.call(ctx, "ListImageRegistryExtra", params{"RegistryId": number(id)}, &answer)
+	names := make([]string, len(answer.ImageRegistryExtraInfos))
+	for i, x := range answer.ImageRegistryExtraInfos {
+		names[i] = x.Namespace
+	}
+	return names, err
+}
+
+func (s *shell) registryShow() *cobra.Command {
+	var form string
+	c := s.one(&cobra.Command{
+		Use: "show", Short: "Show all about one registry",
+		Example: "  portolan registry show harbor-prod\n  portolan registry show 12 --output json",
+	}, func(c *cobra.Command, server *client, r *row) error {
+		if form == asJSON {
+			return s.showJSON(c.Context(), server, r)
+		}
+		return s.showRegistry(c.Context(), server, r)
+	})
+	c.Flags().StringVarP(&form, "output", "o", asTable, "table or json")
+	return c
+}
+
+func (s *shell) showJSON(ctx context.Context, server *client, r *row) error {
+	for raw, err := range server.rows(ctx, "PageImageRegistry", "List", params{"RegistryNameLike": r.Name}) {
+		var found row
+		if err == nil {
+			err = json.Unmarshal(raw, &found)
+		}
+		if err != nil {
+			return err
+		}
+		if found.ID == r.ID {
+			return s.answer(raw)
+		}
+	}
+	return errNotFound("registry " + number(r.ID))
+}
+
+func (s *shell) showRegistry(ctx context.Context, server *client, r *row) error {
+	list, err := server.infos(ctx, r.Type)
+	if err != nil {
+		return err
+	}
+	names, err := server.namespaces(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	port, scheme := 0, "https"
+	for _, i := range list {
+		if i.ID == r.ID {
+			port = i.Port
+		}
+	}
+	if r.ProtocolType == portolan.ProtocolHTTP {
+		scheme = "http"
+	}
+	facts := []string{
+		"Id", number(r.ID), "Name", r.Name, "Type", r.Type, "Place", scheme + "://" + r.DomainName + ":" + number(port),
+		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Only below", strings.Join(names, ", "),
+		"Region", r.RegionID, "Scans an hour", number(r.TransPerHour), "Remembers", number(r.PersistenceDay) + " days",
+		"White list", r.WhiteList, "Black list", r.BlackList, "Added", r.GmtCreate, "Changed", r.GmtModified,
+		"Images", number(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
+	}
+	var shown []string
+	for i := 0; i < len(facts); i += 2 {
+		if facts[i+1] != "" {
+			shown = append(shown, facts[i:i+2]...)
+		}
+	}
+	s.facts(shown...)
+	return nil
+}

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Everything that must pass: lint, unit, race, both databases, end to end,
+# fuzz targets for a few seconds each, and the official clients.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+work=$(mktemp -d)
+chmod 755 "$work"
+step() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
+cleanup() {
+  if [ -n "${started:-}" ]; then scripts/postgres.sh stop "$work/postgres"; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+if [ -z "${PORTOLAN_TEST_POSTGRES:-}" ]; then
+  step "PostgreSQL"
+  PORTOLAN_TEST_POSTGRES=$(scripts/postgres.sh start "$work/postgres" 2>"$work/postgres.log") || {
+    cat "$work/postgres.log" >&2
+    exit 1
+  }
+  export PORTOLAN_TEST_POSTGRES
+  started=yes
+fi
+export CI=true # no database is skipped
+
+step "build"
+go build ./...
+step "lint"
+make lint
+step "modules are tidy"
+go mod tidy -diff
+step "unit and end to end"
+go test ./...
+step "race"
+go test -race -short ./...
+step "distribution v3 in process"
+(cd test/distribution && go vet ./... && go test ./...)
+step "fuzz"
+scripts/fuzz.sh 5s
+step "official clients"
+scripts/clients.sh
+step "done"
