@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -153,10 +154,19 @@ func DefaultPort(protocol int) int {
 // and answers it lower-cased, punycoded and without a trailing dot.
 func NormalizeDomain(param, s string) (string, error) {
 	const want = "must be a host name or address without scheme, port or path, such as registry.example.com"
-	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil && addr.Zone() == "" {
+	if inner, ok := strings.CutPrefix(s, "["); ok { // as a URL has an IPv6 address
+		if inner, ok = strings.CutSuffix(inner, "]"); ok && strings.Contains(inner, ":") {
+			s = inner
+		}
+	}
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
 		return addr.Unmap().String(), nil
 	}
-	host, err := idna.Lookup.ToASCII(strings.TrimSuffix(s, "."))
+	host, err := s, error(nil)
+	if strings.ContainsFunc(s, func(c rune) bool { return c >= utf8.RuneSelf }) {
+		host, err = idna.Lookup.ToASCII(s) // stricter than DNS, so only where it is needed
+	}
+	host = strings.TrimSuffix(host, ".")
 	if err != nil || host == "" || len(host) > 253 || !validLabels(host) {
 		return "", Invalid(param, want)
 	}
