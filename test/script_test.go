@@ -5,7 +5,6 @@ package test
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -44,7 +43,7 @@ func run(t *testing.T, dir string) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			e.Values[worldKey{}] = &world{handlers: map[string]*http.Server{}}
+			e.Values[worldKey{}] = &world{}
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},

@@ -23,10 +23,9 @@ import (
 
 // world is what a script has started.
 type world struct {
-	handlers map[string]*http.Server
-	stop     context.CancelFunc
-	done     chan int
-	log      lockedBuffer
+	stop context.CancelFunc
+	done chan int
+	log  lockedBuffer
 }
 
 type worldKey struct{}
@@ -109,7 +108,7 @@ func startServer(ts *testscript.TestScript, neg bool, args []string) {
 func (w *world) await(ts *testscript.TestScript, file string, ends bool) string {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for range maxTicks {
 		select {
 		case code := <-w.done:
 			w.done <- code
@@ -124,6 +123,8 @@ func (w *world) await(ts *testscript.TestScript, file string, ends bool) string 
 			return strings.TrimSpace(string(b))
 		}
 	}
+	ts.Fatalf("the server neither listens nor ends:\n%s", w.log.take())
+	return ""
 }
 
 // stop stops the server as a signal does; what it logged is standard error.
@@ -166,13 +167,17 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for range maxTicks {
 		if err := ts.Exec(args[1], args[2:]...); err == nil && re.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 		<-tick.C
 	}
+	ts.Fatalf("no match for %s", args[0])
 }
+
+// maxTicks is more than any wait needs on a slow machine.
+const maxTicks = 10_000
 
 // newer makes the store look as if a newer version had written it.
 func makeNewer(ts *testscript.TestScript, _ bool, _ []string) {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -117,7 +118,7 @@ func (a *App) bootstrap(ctx context.Context) error {
 		return fmt.Errorf("make the first account: %w", err)
 	}
 	if made {
-		a.cfg.Log.InfoContext(ctx, "made the first account; its root access key is in the data folder", "file", credentialsFile)
+		a.cfg.Log.InfoContext(ctx, "made the first account; its root access key is in the data folder", "file", filepath.Join(a.cfg.Data, credentialsFile))
 	}
 	return nil
 }
@@ -158,7 +159,7 @@ func (a *App) writeAddress() error {
 		return nil
 	}
 	temp := a.cfg.AddrFile + ".tmp"
-	if err := os.WriteFile(temp, []byte(a.Addr()+"\n"), publicMode); err != nil { //nolint:gosec // an address is no secret
+	if err := os.WriteFile(temp, []byte(a.Addr()+"\n"), publicMode); err != nil {
 		return fmt.Errorf("write the address file: %w", err)
 	}
 	return os.Rename(temp, a.cfg.AddrFile)

@@ -45,12 +45,12 @@ func TestFirstStart(t *testing.T) {
 		if addr, err := os.ReadFile(cfg.AddrFile); err != nil || string(addr) != s.Addr()+"\n" || strings.HasSuffix(s.Addr(), ":0") {
 			t.Errorf("address file: %q, %v; it listens on %s", addr, err, s.Addr())
 		}
-		for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "portolan_"} {
+		s.must(v3JSON, "PageImageRegistry")
+		for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": `operation="PageImageRegistry"`} {
 			if status, body := s.get(path); status != 200 || !strings.Contains(body, want) {
 				t.Errorf("%s: %d %.200s", path, status, body)
 			}
 		}
-		s.must(v3JSON, "PageImageRegistry")
 		if entries, err := filepath.Glob(filepath.Join(data, ".*")); err != nil || len(entries) != 0 {
 			t.Errorf("left behind: %v, %v", entries, err)
 		}
@@ -209,9 +209,13 @@ func TestDrain(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
 	refused := func() bool {
-		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr())
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr(), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := s.client.RoundTrip(req)
 		if err == nil {
-			_ = c.Close()
+			_ = resp.Body.Close()
 		}
 		return err != nil
 	}

@@ -25,7 +25,10 @@ func pull(t *testing.T) (host, port string) {
 		path, tag string
 		image     connectortest.Image
 	}{
-		{"team/front", "1.0", front}, {"team/front", "latest", front}, {"team/api", "1.0", api}, {"team/api", "front", front},
+		{"team/front", "1.0", front},
+		{"team/front", "latest", front},
+		{"team/api", "1.0", api},
+		{"team/api", "front", front},
 		{"team/charts", "0.1.0", connectortest.NewChart("chart")},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL+"/v2/"+push.path+"/manifests/"+push.tag, strings.NewReader(string(push.image.Manifest)))

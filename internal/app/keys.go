@@ -130,7 +130,7 @@ type registrySecrets struct{ box *secret.Box }
 func place(r *portolan.Registry) string { return "registry/" + r.InstanceID + "/credential" }
 
 func (s registrySecrets) seal(r *portolan.Registry, c portolan.Credential) ([]byte, error) {
-	b, err := json.Marshal(c)
+	b, err := json.Marshal(c) //nolint:gosec // it is sealed at once
 	if err != nil {
 		return nil, errors.New("encode the credential of a registry") // the cause could quote it
 	}

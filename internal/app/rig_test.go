@@ -58,6 +58,8 @@ type server struct {
 	root iam.Credentials
 	log  *journal
 	stop func() error
+	// client keeps no connection: none is idle while the server drains.
+	client *http.Transport
 }
 
 func start(t testing.TB, cfg app.Config, log *journal) *server {
@@ -86,7 +88,7 @@ func start(t testing.TB, cfg app.Config, log *journal) *server {
 			t.Errorf("run: %v", err)
 		}
 	})
-	return &server{App: a, t: t, root: root, log: log, stop: stop}
+	return &server{App: a, t: t, root: root, log: log, stop: stop, client: &http.Transport{DisableKeepAlives: true}}
 }
 
 // launch starts a server on an empty folder.
@@ -140,7 +142,7 @@ func (s *server) send(d dialect, key sign.Key, operation string, params ...strin
 		s.t.Fatal(err)
 	}
 	req.Header = signed.Header
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := s.client.RoundTrip(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -186,7 +188,7 @@ func (s *server) get(path string) (int, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := s.client.RoundTrip(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -146,13 +146,13 @@ func (s *shell) secret(path string, c iam.Credentials) error {
 func (s *shell) adminAccount() *cobra.Command {
 	file := ""
 	add := s.administer(&cobra.Command{
-		Use: "add NAME", Short: "Add an account with a root access key", Args: cobra.ExactArgs(1),
+		Use: "add NAME", Short: "Add an account with a root access key", Args: takes(1),
 		Example: "  portolan admin account add team-b --data /var/lib/portolan --save team-b.json",
 	}, false, func(ctx context.Context, a *administrator, args []string) error {
 		return a.IAM.AddAccount(ctx, args[0], func(c iam.Credentials) error { return s.secret(file, c) })
 	})
 	add.Flags().StringVar(&file, "save", "", "write the key to this file (mode 0600) instead of showing it")
-	list := s.administer(&cobra.Command{Use: "list", Short: "List accounts", Args: cobra.NoArgs}, false,
+	list := s.administer(&cobra.Command{Use: "list", Short: "List accounts", Args: takes(0)}, false,
 		func(ctx context.Context, a *administrator, _ []string) error {
 			accounts, err := a.DB.Accounts(ctx)
 			if err != nil {
@@ -168,7 +168,7 @@ func (s *shell) adminAccount() *cobra.Command {
 }
 
 func (s *shell) suspension(name, short string, suspended bool) *cobra.Command {
-	return s.administer(&cobra.Command{Use: name + " ID", Short: short, Args: cobra.ExactArgs(1)}, false,
+	return s.administer(&cobra.Command{Use: name + " ID", Short: short, Args: takes(1)}, false,
 		func(ctx context.Context, a *administrator, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {

@@ -24,7 +24,7 @@ func (s *shell) done(c *cobra.Command, run func(ctx context.Context, a *administ
 }
 
 func (s *shell) adminUser() *cobra.Command {
-	list := s.administer(&cobra.Command{Use: "list", Short: "List users with their policies", Args: cobra.NoArgs}, true,
+	list := s.administer(&cobra.Command{Use: "list", Short: "List users with their policies", Args: takes(0)}, true,
 		func(ctx context.Context, a *administrator, _ []string) error {
 			users, err := a.DB.Users(ctx, a.account)
 			if err != nil {
@@ -48,13 +48,13 @@ func (s *shell) adminUser() *cobra.Command {
 				}))
 		})
 	add := s.done(&cobra.Command{
-		Use: "add NAME", Short: "Add a user; it may do nothing until a policy is attached", Args: cobra.ExactArgs(1),
+		Use: "add NAME", Short: "Add a user; it may do nothing until a policy is attached", Args: takes(1),
 		Example: "  portolan admin user add auditor --data /var/lib/portolan\n  portolan admin policy attach auditor AliyunYundunSASReadOnlyAccess --data /var/lib/portolan",
 	}, func(ctx context.Context, a *administrator, args []string) (string, error) {
 		_, err := a.IAM.AddUser(ctx, a.account, args[0])
 		return "Added user " + args[0] + ".", err
 	})
-	del := s.done(&cobra.Command{Use: "delete NAME", Short: "Delete a user with its keys", Args: cobra.ExactArgs(1)},
+	del := s.done(&cobra.Command{Use: "delete NAME", Short: "Delete a user with its keys", Args: takes(1)},
 		func(ctx context.Context, a *administrator, args []string) (string, error) {
 			return "Deleted user " + args[0] + ".", a.IAM.DeleteUser(ctx, a.account, args[0])
 		})
@@ -63,7 +63,7 @@ func (s *shell) adminUser() *cobra.Command {
 
 func (s *shell) adminKey() *cobra.Command {
 	var user, file string
-	list := s.administer(&cobra.Command{Use: "list", Short: "List access keys", Args: cobra.NoArgs}, true,
+	list := s.administer(&cobra.Command{Use: "list", Short: "List access keys", Args: takes(0)}, true,
 		func(ctx context.Context, a *administrator, _ []string) error {
 			keys, err := a.IAM.Keys(ctx, a.account, user)
 			if err != nil {
@@ -75,7 +75,7 @@ func (s *shell) adminKey() *cobra.Command {
 				}))
 		})
 	add := s.administer(&cobra.Command{
-		Use: "add", Short: "Add an access key; the secret is shown once", Args: cobra.NoArgs,
+		Use: "add", Short: "Add an access key; the secret is shown once", Args: takes(0),
 		Example: "  portolan admin key add --user auditor --save auditor.json --data /var/lib/portolan",
 	}, true, func(ctx context.Context, a *administrator, _ []string) error {
 		c, err := a.IAM.AddKey(ctx, a.account, user)
@@ -94,14 +94,14 @@ func (s *shell) adminKey() *cobra.Command {
 	add.Flags().StringVar(&file, "save", "", "write the key to this file (mode 0600) instead of showing it")
 	return group(&cobra.Command{Use: "key", Short: "Access keys"}, list, add,
 		s.keyState("enable", "Let an access key sign again", true), s.keyState("disable", "Refuse what an access key signs", false),
-		s.done(&cobra.Command{Use: "delete ID", Short: "Delete an access key", Args: cobra.ExactArgs(1)},
+		s.done(&cobra.Command{Use: "delete ID", Short: "Delete an access key", Args: takes(1)},
 			func(ctx context.Context, a *administrator, args []string) (string, error) {
 				return "Deleted access key " + args[0] + ".", a.IAM.DeleteKey(ctx, a.account, args[0])
 			}))
 }
 
 func (s *shell) keyState(name, short string, active bool) *cobra.Command {
-	return s.done(&cobra.Command{Use: name + " ID", Short: short, Args: cobra.ExactArgs(1)},
+	return s.done(&cobra.Command{Use: name + " ID", Short: short, Args: takes(1)},
 		func(ctx context.Context, a *administrator, args []string) (string, error) {
 			return "Access key " + args[0] + ": " + name + "d.", a.IAM.SetKeyActive(ctx, a.account, args[0], active)
 		})
@@ -109,7 +109,7 @@ func (s *shell) keyState(name, short string, active bool) *cobra.Command {
 
 func (s *shell) adminPolicy() *cobra.Command {
 	put := s.done(&cobra.Command{
-		Use: "put NAME FILE", Short: "Make or replace a custom policy from a JSON file", Args: cobra.ExactArgs(2),
+		Use: "put NAME FILE", Short: "Make or replace a custom policy from a JSON file", Args: takes(2),
 		Example: "  portolan admin policy put harbor-readers policy.json --data /var/lib/portolan",
 	}, func(ctx context.Context, a *administrator, args []string) (string, error) {
 		document, err := s.readValue("the policy", args[1])
@@ -121,17 +121,17 @@ func (s *shell) adminPolicy() *cobra.Command {
 		}
 		return "Saved policy " + args[0] + ".", a.IAM.PutPolicy(ctx, store.Policy{AccountID: a.account, Name: args[0], Document: document})
 	})
-	del := s.done(&cobra.Command{Use: "delete NAME", Short: "Delete a custom policy that is attached to nobody", Args: cobra.ExactArgs(1)},
+	del := s.done(&cobra.Command{Use: "delete NAME", Short: "Delete a custom policy that is attached to nobody", Args: takes(1)},
 		func(ctx context.Context, a *administrator, args []string) (string, error) {
 			return "Deleted policy " + args[0] + ".", a.IAM.DeletePolicy(ctx, a.account, args[0])
 		})
 	attach := s.done(&cobra.Command{
-		Use: "attach USER POLICY", Short: "Attach a policy to a user", Args: cobra.ExactArgs(2),
+		Use: "attach USER POLICY", Short: "Attach a policy to a user", Args: takes(2),
 		Example: "  portolan admin policy attach auditor AliyunYundunSASReadOnlyAccess --data /var/lib/portolan",
 	}, func(ctx context.Context, a *administrator, args []string) (string, error) {
 		return "Attached " + args[1] + " to " + args[0] + ".", a.IAM.Attach(ctx, a.account, args[0], args[1])
 	})
-	detach := s.done(&cobra.Command{Use: "detach USER POLICY", Short: "Take a policy from a user", Args: cobra.ExactArgs(2)},
+	detach := s.done(&cobra.Command{Use: "detach USER POLICY", Short: "Take a policy from a user", Args: takes(2)},
 		func(ctx context.Context, a *administrator, args []string) (string, error) {
 			return "Detached " + args[1] + " from " + args[0] + ".", a.IAM.Detach(ctx, a.account, args[0], args[1])
 		})
@@ -140,7 +140,7 @@ func (s *shell) adminPolicy() *cobra.Command {
 
 func (s *shell) policyList() *cobra.Command {
 	type row struct{ Name, Type, Description string }
-	return s.administer(&cobra.Command{Use: "list", Short: "List policies", Args: cobra.NoArgs}, true,
+	return s.administer(&cobra.Command{Use: "list", Short: "List policies", Args: takes(0)}, true,
 		func(ctx context.Context, a *administrator, _ []string) error {
 			custom, err := a.DB.Policies(ctx, a.account)
 			if err != nil {

@@ -220,7 +220,7 @@ func (s *shell) readValue(what, path string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", what, err)
 		}
-		defer f.Close()
+		defer f.Close() //nolint:errcheck // it was only read
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxValue+1))

@@ -81,17 +81,17 @@ func usagef(format string, args ...any) error {
 
 // exit tells an error and answers the code that it stands for.
 func (s *shell) exit(ctx context.Context, err error) int {
-	code, text := ExitFailed, ""
+	if err == nil {
+		return ExitOK
+	}
+	code, text := ExitFailed, err.Error()
 	e, coded := errors.AsType[*exitError](err)
 	switch {
-	case err == nil:
-		return ExitOK
 	case coded:
 		code, text = e.code, e.Error()
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		code, text = ExitInterrupted, "interrupted"
 	default:
-		text = err.Error()
 		if refused, ok := errors.AsType[*portolan.Error](err); ok {
 			text = refused.Error() // what is below is for a log
 		}
@@ -104,11 +104,11 @@ func (s *shell) exit(ctx context.Context, err error) int {
 
 // tell writes a line for a person.
 func (s *shell) tell(format string, args ...any) {
-	fmt.Fprintln(s.err, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
+	_, _ = fmt.Fprintln(s.err, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
 }
 
 // print writes a part of the result.
-func (s *shell) print(format string, args ...any) { fmt.Fprintf(s.out, format, args...) }
+func (s *shell) print(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format, args...) }
 
 // terminal reports whether a person is at the other end.
 func terminal(w any) bool {
@@ -150,6 +150,19 @@ func group(c *cobra.Command, sub ...*cobra.Command) *cobra.Command {
 	return c
 }
 
+// takes checks the number of arguments.
+func takes(n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == n:
+			return nil
+		case n == 0:
+			return fmt.Errorf("%s takes no arguments: what is %q?", c.CommandPath(), args[0])
+		}
+		return fmt.Errorf("%s takes %s, not %d: %s", c.CommandPath(), count(n, "argument", "arguments"), len(args), c.UseLine())
+	}
+}
+
 func noSuchCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -164,7 +177,7 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 
 func (s *shell) version() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: takes(0),
 		Run: func(*cobra.Command, []string) { s.print("portolan %s\n", portolan.Version) },
 	}
 }

@@ -197,7 +197,7 @@ func (c *client) send(ctx context.Context, op operation, p params) ([]byte, erro
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the answer of %s: %w", c.endpoint, err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -24,15 +25,15 @@ func (s *shell) configure() *cobra.Command {
 asked.`,
 		Example: `  portolan configure
   portolan configure --profile prod --endpoint https://portolan.example.com --credentials-file root-credentials.json`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Args: takes(0),
+		RunE: func(c *cobra.Command, _ []string) error {
 			if credentials != "" {
 				key, err := keyFromFile(credentials)
 				if err != nil {
 					return err
 				}
 				p.AccessKeyID, p.AccessKeySecret = key.ID, key.Secret
-			} else if err := s.ask(&p); err != nil {
+			} else if err := s.ask(c.Context(), &p); err != nil {
 				return err
 			}
 			if _, err := s.endpoint(target{endpoint: p.Endpoint}, profile{}); err != nil {
@@ -50,7 +51,7 @@ asked.`,
 }
 
 // ask asks for what is missing.
-func (s *shell) ask(p *profile) error {
+func (s *shell) ask(ctx context.Context, p *profile) error {
 	lines := bufio.NewScanner(s.in)
 	if p.Endpoint == "" {
 		p.Endpoint = s.question(lines, "Endpoint ["+defaultEndpoint+"]: ")
@@ -63,7 +64,7 @@ func (s *shell) ask(p *profile) error {
 		p.AccessKeySecret = s.question(lines, "Access key secret: ")
 	} else {
 		var err error
-		if p.AccessKeySecret, err = s.readPassword(password{ask: true}, true, "Access key secret: "); err != nil {
+		if p.AccessKeySecret, err = s.readPassword(ctx, password{ask: true}, true, "Access key secret: "); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ machine only, adds the registry, reads it, and shows what the API answers.
 The server goes on until Ctrl-C, so that you can try it with your own clients;
 then everything is deleted.`,
 		Example: "  portolan demo\n  portolan demo --once",
-		Args:    cobra.NoArgs,
+		Args:    takes(0),
 		RunE:    func(c *cobra.Command, _ []string) error { return s.runDemo(c.Context(), once) },
 	}
 	c.Flags().BoolVar(&once, "once", false, "stop when all has been shown")

@@ -45,7 +45,7 @@ func (s *shell) doctor() *cobra.Command {
 registries) and, with --data on the server's own machine, from inside (folder,
 database, master key). The exit code is 1 if a check failed.`,
 		Example: "  portolan doctor --endpoint https://portolan.example.com\n  portolan doctor --data /var/lib/portolan --credentials-file /var/lib/portolan/root-credentials.json",
-		Args:    cobra.NoArgs,
+		Args:    takes(0),
 		RunE:    func(c *cobra.Command, _ []string) error { return s.examine(c.Context(), &f, c.Flags()) },
 	}
 	fs := c.Flags()
@@ -173,7 +173,7 @@ func (c *client) serverChecks(ctx context.Context, yield func(check) bool) (date
 		yield(check{"server", checkFailed, c.unreachable(err).Error(), "start the server, or mend --endpoint, --ca-file or the firewall"})
 		return "", false
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	if !yield(check{"server", checkOK, c.endpoint.String() + " answers", ""}) {
 		return "", false
 	}

@@ -78,7 +78,7 @@ func (s *shell) selected(operation, list string, columns []column, c *cobra.Comm
 		q    selection
 		form string
 	)
-	c.Args = cobra.NoArgs
+	c.Args = takes(0)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		server, err := s.client(t)
 		if err != nil {
@@ -118,7 +118,7 @@ func (s *shell) imageFind() *cobra.Command {
 	c := &cobra.Command{
 		Use: "find IMAGE", Short: "Tell every place where a digest, tag or reference is",
 		Example: "  portolan image find sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n  portolan image find platform/web:2.0.3",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			server, err := s.client(t)
 			if err != nil {
@@ -126,7 +126,7 @@ func (s *shell) imageFind() *cobra.Command {
 			}
 			n, err := s.list(c.Context(), server, "FindImage", "List", params{"Image": args[0]}, listing{form: form, columns: imageColumns()})
 			if err == nil && n == 0 {
-				return &exitError{ExitFailed, errNotFound(args[0])}
+				return &exitError{ExitFailed, notFoundError(args[0])}
 			}
 			return err
 		},
@@ -136,6 +136,6 @@ func (s *shell) imageFind() *cobra.Command {
 	return c
 }
 
-type errNotFound string
+type notFoundError string
 
-func (e errNotFound) Error() string { return "no registry has " + string(e) }
+func (e notFoundError) Error() string { return "no registry has " + string(e) }

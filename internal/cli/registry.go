@@ -16,7 +16,7 @@ func (s *shell) registry() *cobra.Command {
 func (s *shell) one(c *cobra.Command, run func(c *cobra.Command, server *client, r *row) error) *cobra.Command {
 	var t target
 	c.Use += " REGISTRY"
-	c.Args = cobra.ExactArgs(1)
+	c.Args = takes(1)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		server, err := s.client(t)
 		if err != nil {

@@ -30,7 +30,7 @@ Types: harbor, quay, acr, and oci for anything else that speaks the OCI
 Distribution API (distribution, zot, GitLab, Nexus, Artifactory, …).`,
 		Example: `  portolan registry add --type harbor --host harbor.example.com --user 'robot$portolan' --password-file secret.txt
   portolan registry add --type oci --host 10.0.0.5 --port 5000 --http --name lab`,
-		Args: cobra.NoArgs,
+		Args: takes(0),
 		RunE: func(c *cobra.Command, _ []string) error { return s.addRegistry(c.Context(), &f) },
 	}
 	fs := c.Flags()
@@ -53,7 +53,7 @@ func (s *shell) addRegistry(ctx context.Context, f *addFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.Password, err = s.readPassword(f.password, f.User != "", "Password of "+f.User+": "); err != nil {
+	if f.Password, err = s.readPassword(ctx, f.password, f.User != "", "Password of "+f.User+": "); err != nil {
 		return err
 	}
 	p, err := f.params(".")

@@ -41,7 +41,7 @@ func (s *shell) registryRestore() *cobra.Command {
 	c := &cobra.Command{
 		Use: "restore ID", Short: "Bring back a registry that was removed",
 		Example: "  portolan registry restore 12",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
@@ -77,7 +77,7 @@ new place.`,
   portolan registry modify harbor-prod --host harbor2.example.com --ask-password
   portolan registry modify harbor-prod --clear RegistryHostIp`,
 	}, func(c *cobra.Command, server *client, r *row) (err error) {
-		if x.Password, err = s.readPassword(secret, false, "Password: "); err != nil {
+		if x.Password, err = s.readPassword(c.Context(), secret, false, "Password: "); err != nil {
 			return err
 		}
 		p, err := x.params(".")

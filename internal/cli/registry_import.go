@@ -46,7 +46,7 @@ certificateSha256, transPerHour, persistenceDay, whiteList, blackList.
 Passwords, tokens, repositories and certificates cannot be read back, so they
 are not compared: --resend sends those of the file for existing registries.`,
 		Example: "  portolan registry import registries.yaml --dry-run\n  portolan registry import registries.yaml",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1),
 		RunE:    func(c *cobra.Command, args []string) error { return s.importFile(c.Context(), &f, args[0]) },
 	}
 	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done, and do nothing")

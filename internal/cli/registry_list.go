@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"portolan"
 )
 
 func registryColumns() []column {
@@ -44,7 +46,7 @@ failed or is partial, or none ended within that time.`,
 		Example: `  portolan registry list --type harbor
   portolan registry list --stale 24h --exit-code    for an alarm: exit code 4 if any is listed
   portolan registry list --output csv > registries.csv`,
-		Args: cobra.NoArgs,
+		Args: takes(0),
 		RunE: func(c *cobra.Command, _ []string) error { return s.listRegistries(c.Context(), &f) },
 	}
 	fs := c.Flags()
@@ -122,8 +124,8 @@ func well(raw json.RawMessage, since time.Time, zone *time.Location) bool {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return false
 	}
-	if r.SyncErrorCode != "" {
-		return false
+	if r.SyncErrorCode != "" || r.Type == string(portolan.CICD) {
+		return r.SyncErrorCode == "" // builds report when they run
 	}
 	last := r.LastSyncTime
 	if last == "" {

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,7 +79,7 @@ func (s *shell) showJSON(ctx context.Context, server *client, r *row) error {
 			return s.answer(raw)
 		}
 	}
-	return errNotFound("registry " + number(r.ID))
+	return &exitError{ExitFailed, fmt.Errorf("there is no registry %d", r.ID)}
 }
 
 func (s *shell) showRegistry(ctx context.Context, server *client, r *row) error {
@@ -88,28 +91,19 @@ func (s *shell) showRegistry(ctx context.Context, server *client, r *row) error 
 	if err != nil {
 		return err
 	}
-	port, scheme := 0, "https"
+	place := ""
 	for _, i := range list {
-		if i.ID == r.ID {
-			port = i.Port
+		if i.ID == r.ID && i.DomainName != "" {
+			scheme := map[int]string{portolan.ProtocolHTTP: "http", portolan.ProtocolHTTPS: "https"}[i.ProtocolType]
+			place = scheme + "://" + net.JoinHostPort(i.DomainName, strconv.Itoa(i.Port))
 		}
 	}
-	if r.ProtocolType == portolan.ProtocolHTTP {
-		scheme = "http"
-	}
-	facts := []string{
-		"Id", number(r.ID), "Name", r.Name, "Type", r.Type, "Place", scheme + "://" + r.DomainName + ":" + number(port),
+	s.facts(
+		"Id", number(r.ID), "Name", r.Name, "Type", r.Type, "Place", place,
 		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Only below", strings.Join(names, ", "),
-		"Region", r.RegionID, "Scans an hour", number(r.TransPerHour), "Remembers", number(r.PersistenceDay) + " days",
+		"Region", r.RegionID, "Scans an hour", number(r.TransPerHour), "Remembers", number(r.PersistenceDay)+" days",
 		"White list", r.WhiteList, "Black list", r.BlackList, "Added", r.GmtCreate, "Changed", r.GmtModified,
 		"Images", number(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
-	}
-	var shown []string
-	for i := 0; i < len(facts); i += 2 {
-		if facts[i+1] != "" {
-			shown = append(shown, facts[i:i+2]...)
-		}
-	}
-	s.facts(shown...)
+	)
 	return nil
 }

@@ -38,7 +38,7 @@ PORTOLAN_SYNC_INTERVAL. Lists are comma-separated there.`,
 		Example: `  portolan serve --data /var/lib/portolan
   portolan serve --data /var/lib/portolan --listen 0.0.0.0:9743 --tls-cert tls.crt --tls-key tls.key
   portolan serve --data /var/lib/portolan --database postgres://portolan@db/portolan --allow-dial 10.0.0.0/8`,
-		Args: cobra.NoArgs,
+		Args: takes(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := s.fromEnvironment(c.Flags()); err != nil {
 				return err
@@ -79,7 +79,7 @@ func (f *serveFlags) add(fs *pflag.FlagSet) {
 
 // addStore adds the flags that say where the store is.
 func (f *serveFlags) addStore(fs *pflag.FlagSet) {
-	fs.StringVar(&f.Data, "data", "", "folder of the server's files (required)")
+	fs.StringVar(&f.Data, "data", "", "folder of the server's files")
 	fs.StringVar(&f.Database, "database", "", "postgres://… to keep the store in PostgreSQL instead of the data folder")
 	fs.StringVar(&f.MasterKeyFile, "master-key-file", "", "file of the key under which secrets are sealed (default: $PORTOLAN_MASTER_KEY, else master.key in the data folder)")
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (p *password) add(fs *pflag.FlagSet) {
 
 // read answers the password. It asks on a terminal when ask says so, or when a
 // password is needed and nothing says where it is.
-func (s *shell) readPassword(p password, needed bool, prompt string) (string, error) {
+func (s *shell) readPassword(ctx context.Context, p password, needed bool, prompt string) (string, error) {
 	switch {
 	case p.file != "" && p.stdin || p.ask && (p.file != "" || p.stdin):
 		return "", usagef("give one of --password-file, --password-stdin and --ask-password")
@@ -148,11 +149,35 @@ func (s *shell) readPassword(p password, needed bool, prompt string) (string, er
 	if !ok || !terminal(f) {
 		return "", usagef("a password is needed, and there is no terminal to ask on: use --password-file or --password-stdin")
 	}
-	_, _ = fmt.Fprint(s.err, prompt)
-	b, err := term.ReadPassword(int(f.Fd()))
-	s.tell("")
+	return s.prompt(ctx, f, prompt)
+}
+
+// prompt asks on a terminal, without echo. An interrupt ends the wait and
+// leaves the terminal as it was.
+func (s *shell) prompt(ctx context.Context, f *os.File, prompt string) (string, error) {
+	fd := int(f.Fd())
+	before, err := term.GetState(fd)
 	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	return string(b), nil
+	_, _ = fmt.Fprint(s.err, prompt)
+	defer s.tell("")
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // a read of a terminal cannot be called off: it ends with the program
+		b, err := term.ReadPassword(fd)
+		answers <- answer{b, err}
+	}()
+	select {
+	case a := <-answers:
+		if a.err != nil {
+			return "", fmt.Errorf("read the password: %w", a.err)
+		}
+		return string(a.text), nil
+	case <-ctx.Done():
+		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -119,6 +120,8 @@ func (l *listing) csv(rows iter.Seq2[json.RawMessage, error]) (n int, err error)
 
 func (l *listing) table(rows iter.Seq2[json.RawMessage, error]) (n int, err error) {
 	w := tabwriter.NewWriter(l.shell.out, 0, 0, 2, ' ', 0)
+	p := l.shell.progress()
+	defer p.done()
 	for raw, err := range rows {
 		if err != nil {
 			return n, errors.Join(w.Flush(), err)
@@ -131,8 +134,11 @@ func (l *listing) table(rows iter.Seq2[json.RawMessage, error]) (n int, err erro
 			l.line(w, func(c column) string { return c.title })
 		}
 		l.line(w, func(c column) string { return c.cell(row) })
-		n++
+		if n++; n%pageSize == 0 {
+			p.say(count(n, "row", "rows") + " …")
+		}
 	}
+	p.done()
 	if n == 0 && l.empty != "" {
 		l.shell.tell("%s", l.empty)
 	}
@@ -149,13 +155,11 @@ func (l *listing) line(w io.Writer, cell func(column) string) {
 }
 
 func (c *column) cell(row map[string]any) string {
-	t := ""
-	if c.show != nil {
-		t = c.show(row)
-	} else {
-		t = text(row[c.field])
+	show := c.show
+	if show == nil {
+		show = field(c.field, func(value string) string { return value })
 	}
-	t = printable(t)
+	t := printable(show(row))
 	if runes := []rune(t); c.wide > 0 && len(runes) > c.wide {
 		t = string(runes[:c.wide-1]) + "…"
 	}
@@ -243,12 +247,13 @@ func day(ms string) string {
 	return time.UnixMilli(n).UTC().Format(time.DateOnly)
 }
 
-// facts prints names and values below each other.
+// facts prints names and values below each other, but for empty values.
 func (s *shell) facts(pairs ...string) {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		c := column{field: "v"}
-		_, _ = fmt.Fprintf(w, "%s\t%s\n", pairs[i], c.cell(map[string]any{"v": pairs[i+1]}))
+	for pair := range slices.Chunk(pairs, 2) {
+		if value := pair[len(pair)-1]; value != "" {
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", pair[0], printable(value))
+		}
 	}
 	_ = w.Flush() // standard output has no one to tell
 }

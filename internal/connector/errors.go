@@ -44,6 +44,9 @@ func ClassOf(err error) portolan.ErrorClass {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
 	}
+	if e, ok := errors.AsType[classified](err); ok {
+		return e.ErrorClass()
+	}
 	return portolan.ServerFailure
 }
 

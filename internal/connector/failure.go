@@ -22,6 +22,10 @@ type classified interface {
 // failure says why no answer came. What already has a class keeps it; the
 // context's own end and a wait are passed on as they are.
 func failure(u *url.URL, err error) error {
+	// A url.Error repeats the address, which may hold what is nobody's business.
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		err = outer.Err
+	}
 	if throttled, ok := errors.AsType[*ThrottledError](err); ok {
 		return throttled
 	}
@@ -30,10 +34,6 @@ func failure(u *url.URL, err error) error {
 	}
 	if known, ok := errors.AsType[classified](err); ok {
 		return because(err, known.ErrorClass(), "%s", known.Error())
-	}
-	// A url.Error repeats the address, which may hold what is nobody's business.
-	if outer, ok := errors.AsType[*url.Error](err); ok {
-		err = outer.Err
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err

@@ -80,10 +80,26 @@ func TestSendClasses(t *testing.T) {
 			if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, hidden) {
 				t.Errorf("%q shows what is hidden", text)
 			}
+			if _, ok := errors.AsType[*url.Error](err); ok {
+				t.Errorf("%v keeps the address", err)
+			}
 			if errors.Is(err, connector.ErrNotExist) != (name == "404") {
 				t.Errorf("%v is ErrNotExist: %v", err, errors.Is(err, connector.ErrNotExist))
 			}
 		})
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]portolan.ErrorClass{
+		guardError{}:       portolan.AddressForbidden,
+		errors.New("boom"): portolan.ServerFailure,
+		connector.Errorf(portolan.Forbidden, "no: %w", guardError{}): portolan.Forbidden,
+	} {
+		if got := connector.ClassOf(fmt.Errorf("reading: %w", err)); got != want {
+			t.Errorf("%v is of class %s, want %s", err, got, want)
+		}
 	}
 }
 

@@ -126,6 +126,9 @@ func TestTransportRetries(t *testing.T) {
 				if throttled == nil || throttled.Wait != test.wait {
 					t.Fatalf("got %v, want a wait of %s", err, test.wait)
 				}
+				if got := transport.Meter().Throttled(); got != 0 {
+					t.Errorf("%s are counted that were not waited", got)
+				}
 			case test.err != nil:
 				if !errors.Is(err, test.err) {
 					t.Fatalf("got %v, want %v", err, test.err)

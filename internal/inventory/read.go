@@ -67,9 +67,12 @@ func (r *reading) tasks(ctx context.Context) ([]task, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks := make([]task, len(todo))
+	tasks, paths := make([]task, len(todo)), make([]string, len(todo))
 	for i := range todo {
-		tasks[i] = task{list: todo[i : i+1]}
+		tasks[i], paths[i] = task{list: todo[i : i+1]}, todo[i].Path
+	}
+	if a, ok := r.opened.Source.(connector.Announcer); ok {
+		a.Announce(paths)
 	}
 	return tasks, nil
 }

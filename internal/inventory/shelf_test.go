@@ -181,33 +181,48 @@ func notExist() error {
 // tagRows lists as the Distribution API does: anew from the start.
 func (s *shelf) tagRows(ctx context.Context, l *connector.Listing, tags map[string]portolan.Digest, yield func(connector.Row, error) bool) bool {
 	l.Listed += len(tags)
-	for _, tag := range slices.Sorted(maps.Keys(tags)) {
-		digest, known := l.Known.Resolved(tag)
-		if !known {
-			if err := s.before("row " + l.Repository.Path); err != nil {
-				yield(connector.Row{}, err)
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(tags)), 100) {
+		digests := make([]portolan.Digest, len(chunk))
+		for i, tag := range chunk {
+			digests[i] = tags[tag]
+		}
+		known, err := l.Known.Facts(ctx, digests)
+		if err != nil {
+			yield(connector.Row{}, err)
+			return false
+		}
+		for _, tag := range chunk {
+			row, err := s.tagRow(l, tag, tags[tag], known)
+			if !yield(row, err) || err != nil {
 				return false
 			}
-			digest = tags[tag]
-			s.mu.Lock()
-			s.resolved[l.Repository.Path+":"+tag]++
-			s.mu.Unlock()
-		}
-		row := connector.Row{Digest: digest, Tags: []portolan.Tag{{Name: tag}}}
-		if row.Kind = portolan.KindAccessory; !connector.AccessoryTag(tag) {
-			row.Facts, row.Err = s.facts(ctx, l, digest)
-		}
-		if !yield(row, nil) {
-			return false
 		}
 	}
 	return true
 }
 
-func (s *shelf) facts(ctx context.Context, l *connector.Listing, d portolan.Digest) (connector.Facts, error) {
-	known, err := l.Known.Facts(ctx, []portolan.Digest{d})
-	if f, ok := known[d]; ok || err != nil {
-		return f, err
+func (s *shelf) tagRow(l *connector.Listing, tag string, d portolan.Digest, known map[portolan.Digest]connector.Facts) (connector.Row, error) {
+	path := l.Repository.Path
+	if resolved, ok := l.Known.Resolved(tag); ok {
+		d = resolved
+	} else {
+		if err := s.before("row " + path); err != nil {
+			return connector.Row{}, err
+		}
+		s.mu.Lock()
+		s.resolved[path+":"+tag]++
+		s.mu.Unlock()
+	}
+	row := connector.Row{Digest: d, Tags: []portolan.Tag{{Name: tag}}, Facts: connector.Facts{Kind: portolan.KindAccessory}}
+	if !connector.AccessoryTag(tag) {
+		row.Facts, row.Err = s.facts(l, d, known)
+	}
+	return row, nil
+}
+
+func (s *shelf) facts(l *connector.Listing, d portolan.Digest, known map[portolan.Digest]connector.Facts) (connector.Facts, error) {
+	if f, ok := known[d]; ok {
+		return f, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,7 +231,8 @@ func (s *shelf) facts(ctx context.Context, l *connector.Listing, d portolan.Dige
 	}
 	s.fetched[d]++
 	l.ManifestsRead++
-	return s.manifest(d), nil
+	known[d] = s.manifest(d)
+	return known[d], nil
 }
 
 func (s *shelf) manifest(d portolan.Digest) connector.Facts {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"portolan"
-	"portolan/internal/connector"
 	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
@@ -28,7 +27,7 @@ func TestSliceOver(t *testing.T) {
 				r.broken[digestOf(1003)] = failing(portolan.ServerFailure)
 				r.at = func(what string) error {
 					if what == "row a" || what == "row b" {
-						r.clock.add(700 * time.Millisecond)
+						r.clock.add(sliceTime / 30)
 					}
 					return nil
 				}
@@ -198,13 +197,13 @@ func (r *rig) killed(random *rand.Rand, hard bool) *portolan.Sync {
 	}
 }
 
-// A huge repository is applied in parts, of which nothing is seen before the
-// end, and which are taken back if the repository then cannot be read.
+// A huge repository is applied in parts.
 func TestHugeRepository(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		r := newRig(t, url)
 		const n = 20_000
+		r.cursors = true
 		r.fill("huge", 1, n)
 		s := r.sync(store.SyncRequest{})
 		if s.Status != portolan.SyncOK || s.Ledger.ImagesAdded != n || r.count() != n {
@@ -290,4 +289,3 @@ func (r *rig) dieAfterParts(id string, parts int) {
 	}
 }
 
-var _ connector.Source = (*shelf)(nil)

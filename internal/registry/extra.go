@@ -145,7 +145,7 @@ func members(raw json.RawMessage, known []string) (map[string]json.RawMessage, e
 	if _, err := dec.Token(); err != nil {
 		return nil, errExtra()
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // the decoder answers io.EOF itself
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, portolan.Invalid(extraParam, "must be one JSON value with nothing after it")
 	}
 	return given, nil

@@ -214,7 +214,12 @@ func TestModifyKeepsSecrets(t *testing.T) {
 		r := newRig(t, url)
 		id := r.add(fields())
 		for i, f := range []registry.Fields{
-			{}, {Name: "x"}, {UserName: "robot2"}, {TransPerHour: 5}, {ExtraParam: `{"repositories":["a"]}`}, {ExtraParam: `[{"namespace":"other"}]`},
+			{},
+			{Name: "x"},
+			{UserName: "robot2"},
+			{TransPerHour: 5},
+			{ExtraParam: `{"repositories":["a"]}`},
+			{ExtraParam: `[{"namespace":"other"}]`},
 			{DomainName: "quay.example.com", Port: 8443, HostIP: "203.0.113.1", Protocol: 2, NetType: 1},
 		} {
 			if err := r.Modify(t.Context(), account, id, f, nil); err != nil {

@@ -62,7 +62,7 @@ belong to one state of the inventory.`),
 				return nil, err
 			}
 			resp := &describeImageInstancesResponse{PageInfo: pageOf(req.Paging, 0, 0)}
-			if req.Scanned != nil && *req.Scanned != noneScanned {
+			if scannedOnly(req.Scanned) {
 				return resp, nil
 			}
 			list, total, err := s.DB.Images(ctx, caller.Principal.AccountID, c, req.CurrentPage, req.PageSize)

@@ -46,5 +46,6 @@ func noAnalysis() analysis {
 // riskNames are the criteria that compare what scanning found: all are NO.
 func riskNames() []string { return []string{"vulStatus", "alarmStatus", "hcStatus", "riskStatus"} }
 
-// noneScanned is the value of the parameter Scanned that selects every image.
-const noneScanned = false
+// scannedOnly reports whether the parameter Scanned asks for images that were
+// scanned: none has been.
+func scannedOnly(scanned *bool) bool { return scanned != nil && *scanned }

@@ -47,17 +47,57 @@ type Criteria struct {
 	Terms []Term
 }
 
+// ofImage reports whether a field belongs to an image rather than to its
+// repository or registry.
+func (f Field) ofImage() bool {
+	switch f {
+	case FieldTag, FieldDigest, FieldImageID, FieldUUID, FieldTagIs:
+		return true
+	default:
+		return false
+	}
+}
+
 // ofRepositories reports whether the criteria can be told from a repository
 // and its registry, without looking at images.
 func (c *Criteria) ofRepositories() bool {
-	for _, t := range c.Terms {
+	return !slices.ContainsFunc(c.Terms, func(t Term) bool { return t.Field.ofImage() })
+}
+
+// ofRegistries reports whether the criteria can be told from a registry alone.
+func (c *Criteria) ofRegistries() bool {
+	return !slices.ContainsFunc(c.Terms, func(t Term) bool {
 		switch t.Field {
-		case FieldTag, FieldDigest, FieldImageID, FieldUUID, FieldTagIs:
+		case FieldInstance, FieldRegion, FieldType, FieldConst:
 			return false
 		default:
+			return true
+		}
+	})
+}
+
+// admits reports whether criteria that are ofRegistries hold for a registry.
+func (c *Criteria) admits(r *portolan.Registry) bool {
+	for i := range c.Terms {
+		holds := slices.ContainsFunc(c.Terms[i].Values, func(v string) bool { return c.Terms[i].admits(r, v) })
+		if holds == c.Any {
+			return holds
 		}
 	}
-	return true
+	return !c.Any || len(c.Terms) == 0
+}
+
+func (t *Term) admits(r *portolan.Registry, value string) bool {
+	switch t.Field {
+	case FieldInstance:
+		return value == r.InstanceID || value == strconv.FormatInt(r.ID, 10)
+	case FieldRegion:
+		return value == r.RegionID
+	case FieldType:
+		return value == string(r.Type)
+	default:
+		return value == "1" // FieldConst
+	}
 }
 
 // few reports whether the criteria name images by a key.
@@ -84,9 +124,24 @@ var comparisons = map[Field]string{
 	FieldConst:         "%s = '1'",
 }
 
-// where renders the criteria as a condition, "" when there is none, and adds
-// its values to the arguments.
+// whereRepository is where for repositories: a term on images holds for a
+// repository with a visible image for which it holds.
+func (c *Criteria) whereRepository(args *[]any) string {
+	return c.render(args, func(t *Term, condition string) string {
+		if t.Field.ofImage() {
+			return `EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND ` + visibleImage + ` AND (` + condition + `))`
+		}
+		return "(" + condition + ")"
+	})
+}
+
+// where renders the criteria as a condition on images, "" when there is none,
+// and adds its values to the arguments.
 func (c *Criteria) where(args *[]any) string {
+	return c.render(args, func(_ *Term, condition string) string { return "(" + condition + ")" })
+}
+
+func (c *Criteria) render(args *[]any, wrap func(t *Term, condition string) string) string {
 	terms := make([]string, 0, len(c.Terms))
 	for _, t := range c.Terms {
 		alternatives := make([]string, 0, len(t.Values))
@@ -96,7 +151,7 @@ func (c *Criteria) where(args *[]any) string {
 		if len(alternatives) == 0 {
 			alternatives = append(alternatives, nothing)
 		}
-		terms = append(terms, "("+strings.Join(alternatives, " OR ")+")")
+		terms = append(terms, wrap(&t, strings.Join(alternatives, " OR ")))
 	}
 	if len(terms) == 0 {
 		return ""

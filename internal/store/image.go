@@ -29,7 +29,7 @@ func (db *DB) Images(ctx context.Context, account int64, c Criteria, page, size 
 		return nil, 0, err
 	}
 	err = db.View(ctx, func(tx *Tx) error {
-		if total, err = tx.countImages(ctx, account, c); err != nil {
+		if total, err = tx.countImages(ctx, account, c, registries); err != nil {
 			return err
 		}
 		list, err = tx.imagePage(ctx, account, c, skipped(page, size), size, total)
@@ -49,14 +49,22 @@ func attach(list []portolan.Image, registries *Registries) []portolan.Image {
 	return list
 }
 
-// countImages counts without looking at images where the repositories' counts
-// tell it.
-func (tx *Tx) countImages(ctx context.Context, account int64, c Criteria) (total int, err error) {
+// countImages counts without looking at images where the counts of registries
+// or repositories tell it: those of registries from memory, if they belong to
+// the state that the transaction sees.
+func (tx *Tx) countImages(ctx context.Context, account int64, c Criteria, registries *Registries) (total int, err error) {
+	if c.ofRegistries() {
+		images, generation := registries.imagesOf(&c)
+		var now int64
+		if err := tx.one(ctx, `SELECT registry_generation FROM accounts WHERE id = $1`, []any{account}, &now); err != nil || now == generation {
+			return images, err
+		}
+	}
 	args := []any{account}
 	where := c.where(&args)
 	switch {
-	case where == "":
-		err = tx.one(ctx, `SELECT COALESCE(SUM(image_count), 0) FROM registries WHERE account_id = $1 AND deleted = 0`, args, &total)
+	case c.ofRegistries():
+		err = tx.one(ctx, `SELECT COALESCE(SUM(r.image_count), 0) FROM registries r WHERE r.account_id = $1 AND r.deleted = 0`+where, args, &total)
 	case c.ofRepositories():
 		err = tx.one(ctx, `SELECT COALESCE(SUM(`+publishedCount+`), 0)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total)
 	default:
@@ -129,7 +137,7 @@ func (db *DB) ImagesByUUID(ctx context.Context, account int64, uuids []string) (
 func (db *DB) Repositories(ctx context.Context, account int64, c Criteria, page, size int) (list []portolan.Repository, total int, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		args := []any{account}
-		where := c.where(&args)
+		where := c.whereRepository(&args)
 		if err := tx.one(ctx, `SELECT count(*)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total); err != nil {
 			return err
 		}

@@ -20,10 +20,12 @@ import (
 type Registries struct {
 	mu sync.RWMutex
 
-	slots []slot
-	byID  map[int64]int
-	live  bitset
-	types map[portolan.RegistryType]bitset
+	// generation is the account's count of registry changes taken in.
+	generation int64
+	slots      []slot
+	byID       map[int64]int
+	live       bitset
+	types      map[portolan.RegistryType]bitset
 	// images is the sum of the registries' ImageCount.
 	images int
 	// grams lists the slots whose names have, or once had, two characters in a
@@ -64,11 +66,13 @@ func older(a, b *portolan.Registry) int {
 	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 }
 
-// change takes in registries that are new, changed or deleted.
-func (v *Registries) change(changed []*portolan.Registry) {
+// change takes in registries that are new, changed or deleted up to a
+// generation.
+func (v *Registries) change(changed []*portolan.Registry, generation int64) {
 	slices.SortFunc(changed, older)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.generation = generation
 	for i, r := range changed {
 		at, known := v.byID[r.ID]
 		switch {
@@ -342,6 +346,22 @@ func (v *Registries) Images() int {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.images
+}
+
+// imagesOf is the number of images in the registries that criteria admit which
+// are ofRegistries, and the generation for which that holds.
+func (v *Registries) imagesOf(c *Criteria) (images int, generation int64) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if len(c.Terms) == 0 {
+		return v.images, v.generation
+	}
+	for i := range v.slots {
+		if r := v.slots[i].registry; r != nil && c.admits(r) {
+			images += r.ImageCount
+		}
+	}
+	return images, v.generation
 }
 
 // bitset is a set of slots.

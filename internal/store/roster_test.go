@@ -23,10 +23,12 @@ func TestRoster(t *testing.T) {
 	v := newRegistries()
 	plain := map[int64]*portolan.Registry{}
 	words := []string{"harbor", "Prod", "镜像", "Straße", "q", "x_y", "%", "🚢", "a b"}
-	name := func() string { return words[rnd.IntN(len(words))] + words[rnd.IntN(len(words))] + fmt.Sprint(rnd.IntN(20)) }
+	name := func() string {
+		return words[rnd.IntN(len(words))] + words[rnd.IntN(len(words))] + fmt.Sprint(rnd.IntN(20))
+	}
 	for step := range 600 {
 		r := randomChange(rnd, plain, int64(step+1), name)
-		v.change([]*portolan.Registry{r})
+		v.change([]*portolan.Registry{r}, int64(step))
 		if r.Deleted.IsZero() {
 			plain[r.ID] = r
 		} else {

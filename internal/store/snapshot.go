@@ -76,7 +76,7 @@ func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error 
 		if err != nil {
 			return err
 		}
-		snap.view.change(changed)
+		snap.view.change(changed, generation)
 		snap.generation = generation
 		return nil
 	})

@@ -71,7 +71,7 @@ func root(t *testing.T) key {
 }
 
 func callV1(k key, endpoint, action string, params map[string]any, into any) error {
-	var credential = credentials.NewAccessKeyCredential(k.id, k.secret)
+	credential := credentials.NewAccessKeyCredential(k.id, k.secret)
 	var client *sdk.Client
 	var err error
 	if k.token != "" {

@@ -403,6 +403,26 @@ func TestScopeWithoutCatalogue(t *testing.T) {
 	}
 }
 
+// TestCatalogueBreaks: a catalogue that had begun is not replaced.
+func TestCatalogueBreaks(t *testing.T) {
+	t.Parallel()
+	m := &connectortest.Model{}
+	for _, path := range []string{"team/a", "team/b", "team/c"} {
+		m.Add(path)
+	}
+	base := &server{model: m, pageSize: 2}
+	r := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("last") != "" {
+			problem(w, http.StatusNotFound, "UNSUPPORTED")
+			return
+		}
+		base.ServeHTTP(w, r)
+	}), func(c *connector.Config) { c.Scope = []string{"team"} })
+	if paths, err := repositories(t, r); err == nil {
+		t.Errorf("half a catalogue is whole: %v", paths)
+	}
+}
+
 func TestScope(t *testing.T) {
 	t.Parallel()
 	m := &connectortest.Model{}

@@ -18,11 +18,9 @@ type server struct {
 	model    *connectortest.Model
 	pageSize int
 	bearer   bool
-	// one token serves one repository only; a token for more is refused.
-	single bool
-	mu     sync.Mutex
-	tokens map[string][]string // scopes by token
-	issued int
+	mu       sync.Mutex
+	tokens   map[string][]string // scopes by token
+	issued   int
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -97,10 +95,6 @@ func (s *server) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	scopes := r.URL.Query()["scope"]
-	if s.single && len(scopes) > 1 {
-		problem(w, http.StatusBadRequest, "UNSUPPORTED")
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tokens == nil {
