@@ -21,6 +21,10 @@ func main() {
 	fmt.Sscan(os.Args[3], &s.repositories)
 	fmt.Sscan(os.Args[4], &s.images)
 	t := time.Now()
+	if s.registries == 0 {
+		probe(ctx, db)
+		return
+	}
 	if err := fill(ctx, db, s); err != nil {
 		panic(err)
 	}

@@ -201,6 +201,7 @@ func TestDrain(t *testing.T) {
 	}
 	results := make(chan result, 1)
 	go func() {
+		defer close(results)
 		status, body := s.send(v3JSON, sign.Key{ID: s.root.AccessKeyID, Secret: s.root.AccessKeySecret}, "TestImageRegistry",
 			"RegistryType", "oci", "DomainName", u.Hostname(), "Port", u.Port(), "ProtocolType", "1")
 		results <- result{status, body}

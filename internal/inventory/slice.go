@@ -54,6 +54,7 @@ type plan struct {
 const (
 	maxStalled    = 5
 	maxFailures   = 20
+	maxThrottled  = 24 * time.Hour
 	heldElsewhere = 5 * time.Second
 	// hardMargin is kept between a slice's soft end and its deadline for the
 	// request under way.
@@ -196,6 +197,9 @@ func (r *reading) work(ctx context.Context) error {
 	}
 	if r.lease.Failures >= maxFailures {
 		return r.abandon(ctx, fmt.Sprintf("The reading failed %d times for a reason of Portolan's own; its log tells more.", r.lease.Failures))
+	}
+	if r.lease.Sync.Ledger.Throttled >= maxThrottled {
+		return r.abandon(ctx, fmt.Sprintf("%s asked to wait for %s in all; what was not read by then is tried again later.", src.Registry.Address(), maxThrottled))
 	}
 	if r.plan.Stalled >= maxStalled {
 		return r.abandon(ctx, fmt.Sprintf("%s did not answer in time, %d times in a row.", src.Registry.Address(), maxStalled))

@@ -288,4 +288,3 @@ func (r *rig) dieAfterParts(id string, parts int) {
 		r.t.Fatalf("the worker did not die in the midst of the parts: %v %+v", err, l)
 	}
 }
-

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"portolan"
@@ -180,11 +181,7 @@ func (t *test) authentication(ctx context.Context) (string, error) {
 		return "", err
 	}
 	t.result.Product, t.result.Version = p.Product, p.Version
-	message := "identified as " + p.Identity
-	for _, w := range p.Warnings {
-		message += "; " + w
-	}
-	return message, nil
+	return strings.Join(append([]string{"identified as " + p.Identity}, p.Warnings...), "; "), nil
 }
 
 // permission begins to list: what the registry refuses is the permission's

@@ -97,9 +97,9 @@ func (v *Registries) change(changed []*portolan.Registry, generation int64) {
 
 // newest is the registry in the last slot, or the last there was.
 func (v *Registries) newest() *portolan.Registry {
-	for i := len(v.slots) - 1; i >= 0; i-- {
-		if r := v.slots[i].registry; r != nil {
-			return r
+	for _, s := range slices.Backward(v.slots) {
+		if s.registry != nil {
+			return s.registry
 		}
 	}
 	return &portolan.Registry{}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSplit(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args  []string
+		given []argument
+		rest  []string
+		fails bool
+	}{
+		"nothing":            {},
+		"words only":         {args: []string{"Sas", "PageImageRegistry"}, rest: []string{"Sas", "PageImageRegistry"}},
+		"value after":        {args: []string{"Sas", "--Id", "1", "X"}, given: []argument{{"Id", "1"}}, rest: []string{"Sas", "X"}},
+		"value inside":       {args: []string{"--Id=1=2"}, given: []argument{{"Id", "1=2"}}},
+		"empty value":        {args: []string{"--Id="}, given: []argument{{"Id", ""}}},
+		"one hyphen":         {args: []string{"--Id", "-5"}, given: []argument{{"Id", "-5"}}},
+		"our flags":          {args: []string{"--dry-run", "--endpoint", "http://x", "-h"}, rest: []string{"--dry-run", "--endpoint", "http://x", "-h"}},
+		"no value":           {args: []string{"--Id"}, fails: true},
+		"a flag as value":    {args: []string{"--Id", "--Name"}, fails: true},
+		"hyphens by equals":  {args: []string{"--Id=--Name"}, given: []argument{{"Id", "--Name"}}},
+		"end of flags stays": {args: []string{"--", "--Id", "1"}, given: []argument{{"Id", "1"}}, rest: []string{"--"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			given, rest, err := split(test.args)
+			if (err != nil) != test.fails {
+				t.Fatalf("error %v", err)
+			}
+			if d := cmp.Diff(test.given, given, cmp.AllowUnexported(argument{})); d != "" {
+				t.Error(d)
+			}
+			if d := cmp.Diff(test.rest, rest); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestPrefixes(t *testing.T) {
+	t.Parallel()
+	got, err := prefixes("allow-dial", []string{"10.0.0.0/8", " 192.0.2.7", "fd00::1/8", "::1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := make([]string, len(got))
+	for i, p := range got {
+		words[i] = p.String()
+	}
+	if d := cmp.Diff([]string{"10.0.0.0/8", "192.0.2.7/32", "fd00::/8", "::1/128"}, words); d != "" {
+		t.Error(d)
+	}
+	for _, bad := range []string{"", "10.0.0.0/33", "example.com", "10.0.0"} {
+		if _, err := prefixes("allow-dial", []string{bad}); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestParseEntries(t *testing.T) {
+	t.Parallel()
+	want := []settings{
+		{Type: "harbor", Host: "a.example.com", Port: 8443, Namespaces: []string{"x", "y"}, Password: "hunter2"},
+		{Type: "oci", Host: "b.example.com", HTTP: true},
+	}
+	for name, test := range map[string]struct {
+		parse func(string) ([]settings, error)
+		text  string
+	}{
+		"yaml": {parseYAML, "- {type: harbor, host: a.example.com, port: 8443, namespaces: [x, y], password: hunter2}\n- {type: oci, host: b.example.com, http: true}\n"},
+		"csv":  {parseCSV, "type,host,port,namespaces,password,http\nharbor,a.example.com,8443,x y,hunter2,\noci,b.example.com,,,,true\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := test.parse(test.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// Errors say where the mistake is, and never quote a password.
+func TestParseEntriesFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		parse      func(string) ([]settings, error)
+		text, want string
+	}{
+		"unknown key":      {parseYAML, "- type: oci\n  password: hunter2\n  colour: blue\n", "line 3"},
+		"wrong type":       {parseYAML, "- type: oci\n  port: hunter2\n", "line 2"},
+		"not a list":       {parseYAML, "password: hunter2\n", ""},
+		"broken":           {parseYAML, "- {password: hunter2\n", ""},
+		"unknown column":   {parseCSV, "type,colour\noci,hunter2\n", `no column "colour"`},
+		"missing cell":     {parseCSV, "type,password\nhunter2\n", "line 2"},
+		"broken quotation": {parseCSV, "type,password\noci,\"hunter2\n", "line 2"},
+		"empty":            {parseCSV, "", "first line"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := test.parse(test.text)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error quotes a secret: %v", err)
+			}
+		})
+	}
+}
+
+func FuzzParseEntries(f *testing.F) {
+	f.Add("- {type: oci, host: a.example.com}")
+	f.Add("type,host,port\noci,a.example.com,5000\n")
+	f.Add("type,type\n,\n")
+	f.Add("- &a [*a]")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, parse := range []func(string) ([]settings, error){parseYAML, parseCSV} {
+			entries, err := parse(text)
+			if err != nil && entries != nil {
+				t.Errorf("entries beside an error: %v", err)
+			}
+		}
+	})
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add("Sas\nPageImageRegistry\n--PageSize\n5")
+	f.Add("--A=\n--b\n--")
+	f.Fuzz(func(t *testing.T, text string) {
+		args := strings.Split(text, "\n")
+		given, rest, err := split(args)
+		if err == nil && 2*len(given)+len(rest) < len(args) {
+			t.Errorf("%q: arguments were lost: %v %v", args, given, rest)
+		}
+	})
+}
