@@ -2,7 +2,7 @@
 // package uses, their validation, and the errors that reach the wire.
 //
 // It knows nothing of HTTP, SQL, or any registry product, and imports only the
-// standard library and golang.org/x/text.
+// standard library, golang.org/x/text and golang.org/x/net/idna.
 //
 // # Glossary
 //

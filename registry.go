@@ -1,6 +1,7 @@
 package portolan
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -167,7 +168,7 @@ func NormalizeDomain(param, s string) (string, error) {
 		host, err = idna.Lookup.ToASCII(s) // stricter than DNS, so only where it is needed
 	}
 	host = strings.TrimSuffix(host, ".")
-	if err != nil || host == "" || len(host) > 253 || !validLabels(host) {
+	if err != nil || !utf8.ValidString(s) || host == "" || len(host) > 253 || !validLabels(host) {
 		return "", Invalid(param, want)
 	}
 	return strings.ToLower(host), nil
@@ -223,14 +224,25 @@ func ParseAddressList(param, s string) ([]netip.Prefix, error) {
 	return list, nil
 }
 
+// errPrefix says that text is no prefix that an address can be compared with.
+var errPrefix = errors.New("not an address or prefix")
+
+// parseAddressOrPrefix answers IPv4 in its own form, however it was written:
+// the address of a peer is compared in that form too.
 func parseAddressOrPrefix(s string) (netip.Prefix, error) {
-	if strings.Contains(s, "/") {
-		p, err := netip.ParsePrefix(s)
-		return p.Masked(), err
-	}
 	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Prefix{}, err
+	p := netip.PrefixFrom(addr, addr.BitLen())
+	if strings.Contains(s, "/") {
+		p, err = netip.ParsePrefix(s)
 	}
-	return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	const mapped = 96 // bits before the IPv4 address in an IPv6 one
+	switch {
+	case err != nil || addr.Zone() != "":
+		return netip.Prefix{}, errPrefix
+	case !p.Addr().Is4In6():
+		return p.Masked(), nil
+	case p.Bits() < mapped:
+		return netip.Prefix{}, errPrefix
+	}
+	return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped).Masked(), nil
 }

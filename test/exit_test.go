@@ -119,6 +119,17 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// Calls that are throttled are sent again.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, "--throttle-user", "4")
+	for range 10 {
+		if code, _, stderr := d.run(t.Context(), "registry", "list"); code != cli.ExitOK {
+			t.Fatalf("exit code %d\n%s", code, stderr)
+		}
+	}
+}
+
 // An interrupt ends the wait of the client, and nothing else.
 func TestInterruptedWait(t *testing.T) {
 	t.Parallel()

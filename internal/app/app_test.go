@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"portolan/internal/app"
@@ -77,6 +80,9 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// masterKey is one that no server of these tests makes.
+const masterKey = "WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo="
+
 func TestMasterKey(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, database string) {
@@ -97,10 +103,9 @@ func TestMasterKey(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		const key = "WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo="
-		refuse("another key", "not the one of this store", func(c *app.Config) { c.MasterKey = key })
+		refuse("another key", "not the one of this store", func(c *app.Config) { c.MasterKey = masterKey })
 		file := filepath.Join(t.TempDir(), "key")
-		if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(masterKey), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		refuse("another key in a file", "not the one of this store", func(c *app.Config) { c.MasterKeyFile = file })
@@ -175,6 +180,82 @@ func TestFailedStart(t *testing.T) {
 	}
 	cfg.MetricsListen = app.Off
 	start(t, cfg, log) // with the account that the failed start made
+}
+
+// Servers that start at once on one new store agree on its key and make one
+// account between them; one with another master key is refused.
+func TestServersAtOnce(t *testing.T) {
+	t.Parallel()
+	database := storetest.URL(t, storetest.Postgres)
+	folders := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	apps, errs := make([]*app.App, len(folders)), make([]error, len(folders))
+	var wg sync.WaitGroup
+	for i, data := range folders {
+		wg.Go(func() {
+			cfg, _ := config(data, database)
+			cfg.MasterKey = masterKey
+			apps[i], errs[i] = app.New(t.Context(), cfg)
+		})
+	}
+	wg.Wait()
+	credentials := 0
+	for i, a := range apps {
+		if errs[i] != nil {
+			t.Errorf("server %d: %v", i, errs[i])
+			continue
+		}
+		if err := a.Close(); err != nil {
+			t.Errorf("close server %d: %v", i, err)
+		}
+		if _, err := app.LoadCredentials(folders[i]); err == nil {
+			credentials++
+		}
+	}
+	if credentials != 1 {
+		t.Errorf("%d accounts were made", credentials)
+	}
+	cfg, _ := config(t.TempDir(), database)
+	cfg.MasterKey = strings.Repeat("00", 32)
+	if _, err := app.New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "not the one of this store") {
+		t.Errorf("another master key: %v", err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS()
+	defer cert.Close()
+	pair := cert.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, log := config(t.TempDir(), "")
+	cfg.Listen, cfg.TLSCert, cfg.TLSKey = "0.0.0.0:0", filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "key")
+	for path, block := range map[string]*pem.Block{cfg.TLSCert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, cfg.TLSKey: {Type: "PRIVATE KEY", Bytes: der}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, cfg, log)
+	_, port, err := net.SplitHostPort(s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scheme, want := range map[string]int{"https": http.StatusBadRequest, "http": 0} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://127.0.0.1:"+port+"/?Action=PageImageRegistry&Version=2018-12-03", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := cert.Client().Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		if !s.Secure() || want > 0 && (err != nil || resp.StatusCode != want) || want == 0 && err == nil && resp.Header.Get("X-Acs-Request-Id") != "" {
+			t.Errorf("%s: %v, %v", scheme, resp, err)
+		}
+	}
 }
 
 // A call that is under way when the server is told to stop is answered.

@@ -43,7 +43,7 @@ func (t *target) add(fs *pflag.FlagSet) {
 	fs.StringVar(&t.endpoint, "endpoint", "", "URL of the server (default $PORTOLAN_ENDPOINT, the profile's, or "+defaultEndpoint+")")
 	fs.StringVar(&t.caFile, "ca-file", "", "PEM file of the authority that signed the server's certificate")
 	fs.StringVar(&t.profile, "profile", "", "profile to use, made with portolan configure")
-	fs.StringVar(&t.credentials, "credentials-file", "", "JSON file with AccessKeyId and AccessKeySecret, such as root-credentials.json")
+	fs.StringVar(&t.credentials, "credentials-file", "", "JSON file with AccessKeyId and AccessKeySecret, such as root-credentials.json (default $PORTOLAN_CREDENTIALS_FILE)")
 }
 
 // client speaks to one server as one caller.
@@ -152,7 +152,8 @@ type refusal struct {
 	Code      string
 	Message   string
 	RequestID string `json:"RequestId"`
-	Status    int    `json:"-"`
+	// wait is how long the server asks to wait before the call is sent again.
+	wait time.Duration
 }
 
 func (r *refusal) Error() string {
@@ -182,8 +183,25 @@ func (c *client) sign(op operation, p params) (*sign.Request, error) {
 	return sign.Sign(r, c.key, sign.Call{Action: op.name, Version: op.version, Time: time.Now(), Nonce: hex.EncodeToString(nonce)})
 }
 
-// send calls an operation and answers the JSON document.
+// maxAttempts is how often a call is sent that the server asks to send later.
+const maxAttempts = 10
+
+// send calls an operation and answers the JSON document. It sends again, signed
+// anew, when the server throttles the caller and says for how long.
 func (c *client) send(ctx context.Context, op operation, p params) ([]byte, error) {
+	for attempt := 1; ; attempt++ {
+		body, err := c.once(ctx, op, p)
+		r, refused := errors.AsType[*refusal](err)
+		if !refused || r.wait <= 0 || attempt == maxAttempts {
+			return body, err
+		}
+		if err := pause(ctx, r.wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *client) once(ctx context.Context, op operation, p params) ([]byte, error) {
 	signed, err := c.sign(op, p)
 	if err != nil {
 		return nil, err
@@ -203,15 +221,19 @@ func (c *client) send(ctx context.Context, op operation, p params) ([]byte, erro
 		return nil, fmt.Errorf("read the answer of %s: %w", c.endpoint, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, c.refused(resp.StatusCode, body)
+		return nil, c.refused(resp, body)
 	}
 	return body, nil
 }
 
-func (c *client) refused(status int, body []byte) error {
-	r := &refusal{Status: status}
+func (c *client) refused(resp *http.Response, body []byte) error {
+	r := &refusal{}
 	if err := json.Unmarshal(body, r); err != nil || r.Code == "" {
-		return fmt.Errorf("%s answered with HTTP status %d and not as a Portolan server does: is the endpoint right?", c.endpoint, status)
+		return fmt.Errorf("%s answered with HTTP status %d and not as a Portolan server does: is the endpoint right?", c.endpoint, resp.StatusCode)
+	}
+	const longest = 10_000
+	if ms, err := strconv.Atoi(resp.Header.Get("X-Acs-Retry-After")); err == nil {
+		r.wait = time.Duration(min(ms, longest)) * time.Millisecond
 	}
 	return r
 }

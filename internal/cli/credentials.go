@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/goccy/go-yaml"
-
 	"portolan/internal/iam"
 	"portolan/internal/sign"
 )
@@ -21,6 +19,7 @@ const (
 	envToken    = "ALIBABA_CLOUD_SECURITY_TOKEN"
 	envEndpoint = envPrefix + "ENDPOINT"
 	envProfile  = envPrefix + "PROFILE"
+	envKeyFile  = envPrefix + "CREDENTIALS_FILE"
 )
 
 const defaultProfile = "default"
@@ -64,7 +63,7 @@ func (s *shell) loadProfiles() (profiles, error) {
 	if err != nil {
 		return p, fmt.Errorf("read the profiles: %w", err)
 	}
-	if err := yaml.UnmarshalWithOptions(b, &p, yaml.Strict()); err != nil {
+	if err := decodeYAML(b, &p); err != nil {
 		return p, fmt.Errorf("%s is not a file of profiles; write it anew with portolan configure", path) // the cause quotes secrets
 	}
 	if p.Profiles == nil {
@@ -96,6 +95,9 @@ func (s *shell) profile(name string) (profile, error) {
 // key finds what to sign with: the file that the command line names, else the
 // environment, else the profile.
 func (s *shell) key(file string, p profile) (sign.Key, error) {
+	if file == "" && s.env(envKeyID) == "" {
+		file = s.env(envKeyFile)
+	}
 	if file != "" {
 		return keyFromFile(file)
 	}
@@ -106,9 +108,9 @@ func (s *shell) key(file string, p profile) (sign.Key, error) {
 	switch {
 	case key.ID == "" && key.Secret == "":
 		return key, usagef(`no access key to sign with; give one of
-  --credentials-file DIR/root-credentials.json (the server made it in its data folder)
+  --credentials-file DIR/root-credentials.json (the server made it in its data folder), or %s
   %s and %s in the environment
-  a profile: portolan configure`, envKeyID, envSecret)
+  a profile: portolan configure`, envKeyFile, envKeyID, envSecret)
 	case key.ID == "" || key.Secret == "":
 		return key, usagef("%s and %s go together", envKeyID, envSecret)
 	}

@@ -40,7 +40,7 @@ func (s *shell) readEntries(path string) ([]settings, error) {
 // it may hold a password.
 func parseYAML(text string) ([]settings, error) {
 	var entries []settings
-	err := yaml.UnmarshalWithOptions([]byte(text), &entries, yaml.Strict())
+	err := decodeYAML([]byte(text), &entries)
 	if err == nil {
 		return entries, nil
 	}
@@ -49,6 +49,18 @@ func parseYAML(text string) ([]settings, error) {
 		return nil, fmt.Errorf("line %d: %s", at.GetToken().Position.Line, at.GetMessage())
 	}
 	return nil, errors.New("it is not a YAML list of registries; see portolan registry import --help")
+}
+
+// decodeYAML decodes a document and refuses unknown keys. The decoder panics on
+// some documents that nobody writes on purpose, such as those with a tag on a
+// map where a list is wanted.
+func decodeYAML(b []byte, into any) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("it is not YAML of the documented form")
+		}
+	}()
+	return yaml.UnmarshalWithOptions(b, into, yaml.Strict())
 }
 
 // parseCSV reads entries with the names of the YAML form in the first line.
@@ -64,10 +76,13 @@ func parseCSV(text string) ([]settings, error) {
 		if errors.Is(err, io.EOF) {
 			return entries, nil
 		}
-		line, _ := r.FieldPos(0)
-		if err != nil {
-			return nil, fmt.Errorf("line %d does not have the columns of the first line", len(entries)+2)
+		if bad, ok := errors.AsType[*csv.ParseError](err); ok {
+			return nil, fmt.Errorf("line %d does not have the columns of the first line, or a quotation mark is not closed", bad.Line)
 		}
+		if err != nil {
+			return nil, errors.New("it is not a CSV file")
+		}
+		line, _ := r.FieldPos(0)
 		var e settings
 		for i, name := range names {
 			if err := e.set(strings.TrimSpace(name), cells[i]); err != nil {

@@ -122,6 +122,8 @@ func FuzzParseEntries(f *testing.F) {
 	f.Add("- {type: oci, host: a.example.com}")
 	f.Add("type,host,port\noci,a.example.com,5000\n")
 	f.Add("type,type\n,\n")
+	f.Add("0\n\"")
+	f.Add("! {a}")
 	f.Add("- &a [*a]")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, parse := range []func(string) ([]settings, error){parseYAML, parseCSV} {

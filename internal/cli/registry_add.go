@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -144,7 +145,7 @@ func (s *shell) showSteps(t *steps) {
 	}
 	_ = w.Flush() // standard error has no one to tell
 	if t.Product != "" {
-		s.tell("It is %s %s.", t.Product, t.Version)
+		s.tell("It is %s.", strings.TrimSpace(t.Product+" "+t.Version))
 	}
 	if remedy != "" {
 		s.tell("What to do: %s", remedy)

@@ -159,6 +159,10 @@ func (s session) Do(req *http.Request) (*http.Response, error) {
 			a.accepted(g, shared)
 			return resp, nil
 		}
+		if elsewhere(resp) {
+			discard(resp)
+			return nil, redirects(nil, a.base.Host)
+		}
 		offered := challenges(resp.Header)
 		discard(resp)
 		if attempt == maxAttempts {

@@ -67,16 +67,51 @@ func Get(ctx context.Context, d Doer, u *url.URL, header http.Header, limit int6
 }
 
 // GetJSON gets a JSON document of at most limit bytes into v and answers the
-// header. Anything but JSON is a ServerFailure; see Send for other errors.
+// header. Anything but JSON is a ServerFailure, and so is what a redirect led
+// to without the credential; see Send for other errors.
 func GetJSON(ctx context.Context, d Doer, u *url.URL, header http.Header, limit int64, v any) (http.Header, error) {
-	h, body, err := Get(ctx, d, u, header, limit)
+	resp, err := Send(ctx, d, http.MethodGet, u, header)
 	if err != nil {
 		return nil, err
 	}
-	if err := decodeJSON(u.Host, h, body, v); err != nil {
+	if lostCredential(resp) {
+		discard(resp)
+		return nil, redirects(nil, u.Host)
+	}
+	body, err := readBody(resp, limit)
+	if err != nil {
 		return nil, err
 	}
-	return h, nil
+	if err := decodeJSON(u.Host, resp.Header, body, v); err != nil {
+		return nil, err
+	}
+	return resp.Header, nil
+}
+
+// lostCredential reports whether a redirect to another host left the
+// credential behind. A list is then what anybody is shown: it may lack what
+// is shown to us alone, and does not tell.
+func lostCredential(resp *http.Response) bool {
+	asked, answered := redirected(resp)
+	return asked.Header.Get("Authorization") != "" && answered.Header.Get("Authorization") == ""
+}
+
+// elsewhere reports whether a redirect led to another host. A refusal there
+// says nothing of our credential, and its challenge is not the registry's: to
+// answer it would hand the password to whoever is named in a redirect.
+func elsewhere(resp *http.Response) bool {
+	asked, answered := redirected(resp)
+	return asked.URL.Host != answered.URL.Host
+}
+
+// redirected answers the request that was sent first and the one that was
+// answered: the same without a redirect.
+func redirected(resp *http.Response) (asked, answered *http.Request) {
+	asked = resp.Request
+	for asked.Response != nil {
+		asked = asked.Response.Request
+	}
+	return asked, resp.Request
 }
 
 // readBody reads an answer of at most limit bytes and closes it.

@@ -43,6 +43,9 @@ func refusal(resp *http.Response) error {
 	case plainToTLS(resp, body):
 		return because(status, portolan.TLSFailure, "TLS: %s speaks HTTPS at this port, but was asked by HTTP.", host).
 			WithRemedy("Choose protocol HTTPS.")
+	case resp.StatusCode == http.StatusUnauthorized && elsewhere(resp):
+		asked, _ := redirected(resp)
+		return redirects(nil, asked.URL.Host)
 	case resp.StatusCode == http.StatusUnauthorized:
 		return badCredentials(status, host)
 	case resp.StatusCode == http.StatusForbidden || status.Has("DENIED"):
@@ -51,10 +54,15 @@ func refusal(resp *http.Response) error {
 	case resp.StatusCode == http.StatusNotFound:
 		return because(status, portolan.ServerFailure, "%s does not know what was asked for.", host)
 	case resp.StatusCode/100 == 3:
-		return because(status, portolan.ServerFailure, "%s redirects to where credentials must not go.", host).
-			WithRemedy("Enter the address that it redirects to.")
+		return redirects(status, host)
 	}
 	return because(status, portolan.ServerFailure, "%s failed (status %d).", host, resp.StatusCode)
+}
+
+// redirects is the error of a redirect that a credential must not follow.
+func redirects(cause error, host string) *Error {
+	return because(cause, portolan.ServerFailure, "%s redirects to where credentials must not go.", host).
+		WithRemedy("Enter the address that it redirects to.")
 }
 
 // because makes an Error with a cause that is not part of the text.

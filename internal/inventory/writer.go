@@ -192,13 +192,14 @@ func refused(err error) bool {
 }
 
 // takeUnknown handles a repository that the catalogue lists and that does not
-// exist when asked: empty if nothing was known of it, else failed.
+// exist when asked: empty if nothing was known of it and the catalogue did not
+// announce anything, else failed.
 func (w *writer) takeUnknown(ctx context.Context, l *listed) error {
 	kept, err := w.DB.Keep(ctx, w.lease, []string{l.list[0].Path})
 	if err != nil {
 		return err
 	}
-	if k := kept[l.list[0].Path]; k != nil && len(k.Images) > 0 {
+	if k := kept[l.list[0].Path]; k != nil && len(k.Images) > 0 || l.list[0].Expect > 0 {
 		return w.fail(ctx, l, "tags", l.err)
 	}
 	l.rows, l.listing.Listed = nil, 0

@@ -147,9 +147,6 @@ func (s *Service) Modify(ctx context.Context, account, id int64, f Fields, clear
 	}
 	var changed *portolan.Registry
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.LockAccount(ctx, account); err != nil {
-			return err
-		}
 		src, err := tx.Source(ctx, account, id)
 		if err != nil {
 			return err

@@ -213,6 +213,7 @@ func TestModifyKeepsSecrets(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, url string) {
 		r := newRig(t, url)
 		id := r.add(fields())
+		_, _, sealed := r.state(id)
 		for i, f := range []registry.Fields{
 			{},
 			{Name: "x"},
@@ -225,7 +226,11 @@ func TestModifyKeepsSecrets(t *testing.T) {
 			if err := r.Modify(t.Context(), account, id, f, nil); err != nil {
 				t.Errorf("%d: %v", i, err)
 			}
-			if reg, c, _ := r.state(id); c.Password != password || c.AuthTokens["org"] != token || !reg.HasPassword || reg.Extra.TokenMasks["org"] != "token-of****" {
+			reg, c, still := r.state(id)
+			if !bytes.Equal(still, sealed) {
+				t.Errorf("%d: what did not change was sealed anew, and counts as a new secret", i)
+			}
+			if c.Password != password || c.AuthTokens["org"] != token || !reg.HasPassword || reg.Extra.TokenMasks["org"] != "token-of****" {
 				t.Errorf("%d: the secrets are %d and %d characters, %+v", i, len(c.Password), len(c.AuthTokens["org"]), reg)
 			}
 		}

@@ -53,7 +53,8 @@ func faults() []fault {
 		{name: "other content type", do: otherType, codes: odd},
 		{name: "circular Link", do: link(""), codes: broken},
 		{name: "Link elsewhere", do: link("http://" + foreign), codes: broken},
-		{name: "redirect elsewhere", do: redirect, codes: broken},
+		{name: "redirect elsewhere", do: redirect(foreign), codes: odd},
+		{name: "redirect to a thief", do: redirect(thief), codes: odd, every: true},
 		{name: "total falls", do: total(-1), codes: broken},
 		{name: "total grows", do: total(+1), codes: broken},
 		{name: "public only", do: anonymous, codes: public, only: "harbor"},
@@ -118,9 +119,11 @@ func link(at string) func(*struck, http.ResponseWriter, *http.Request) {
 	}
 }
 
-func redirect(_ *struck, w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Location", "http://"+foreign+r.URL.RequestURI())
-	respond(w, r, http.StatusTemporaryRedirect, "text/plain", "")
+func redirect(to string) func(*struck, http.ResponseWriter, *http.Request) {
+	return func(_ *struck, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://"+to+r.URL.RequestURI())
+		respond(w, r, http.StatusTemporaryRedirect, "text/plain", "")
+	}
 }
 
 func total(by int) func(*struck, http.ResponseWriter, *http.Request) {

@@ -29,6 +29,7 @@ const (
 	account  = 1000000000000001
 	host     = "registry.example"
 	foreign  = "elsewhere.example"
+	thief    = "thief.example"
 	password = "canary-7f3a91c2"
 	token    = "canary-token-55d1e0"
 	vpc      = "vpc-faults"
@@ -105,7 +106,7 @@ func newRig(t *testing.T, path string, o origin) *rig {
 	t.Helper()
 	r := &rig{T: t, origin: o, stranger: &stranger{}}
 	r.gate = &gate{next: o, counts: map[string]int{}}
-	net := serve(t, map[string]http.Handler{host: r.gate, foreign: r.stranger})
+	net := serve(t, map[string]http.Handler{host: r.gate, foreign: r.stranger, thief: http.HandlerFunc(r.stranger.steal)})
 	guard, err := netguard.New(netguard.Config{Roots: x509.NewCertPool(), Routes: func(id string) (netguard.DialFunc, bool) { return net.dial, id == vpc }})
 	r.must(err)
 	r.db, err = store.Open(t.Context(), "sqlite:"+path, store.Options{})
@@ -281,13 +282,25 @@ type stranger struct {
 // ServeHTTP answers as a registry would that has everything and asks for
 // nothing.
 func (s *stranger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.note(w, r)
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte(`{"repositories":[],"tags":[],"name":"x"}`))
+}
+
+// steal asks for a password, or a token of its own.
+func (s *stranger) steal(w http.ResponseWriter, r *http.Request) {
+	s.note(w, r)
+	w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+thief+tokenPath+`",service="registry"`)
+	w.Header().Add("WWW-Authenticate", `Basic realm="registry"`)
+	w.WriteHeader(http.StatusUnauthorized)
+}
+
+func (s *stranger) note(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, _ = fmt.Fprintf(&s.got, "%s %s\n", r.Method, r.RequestURI)
 	_ = r.Header.Write(&s.got)
 	_, _ = s.got.ReadFrom(http.MaxBytesReader(w, r.Body, 1<<20))
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write([]byte(`{"repositories":[],"tags":[],"name":"x"}`))
 }
 
 func (s *stranger) heard() string {
