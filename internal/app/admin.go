@@ -33,7 +33,7 @@ func OpenStore(ctx context.Context, cfg Config) (_ *Store, err error) {
 			return nil, fmt.Errorf("%s: %w", filepath.Dir(path), ErrNoStore)
 		}
 	}
-	db, err := store.Open(ctx, cfg.databaseURL(), store.Options{Now: cfg.Now})
+	db, err := store.Open(ctx, cfg.databaseURL(), store.Options{Now: cfg.Now, KeepSchema: true})
 	if err != nil {
 		return nil, err
 	}

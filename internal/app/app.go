@@ -55,7 +55,7 @@ func New(ctx context.Context, cfg Config) (*App, error) {
 	}
 	a := &App{cfg: cfg, metrics: prometheus.NewRegistry()}
 	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, step := range []func(context.Context) error{a.openStore, a.buildServices, a.bootstrap, a.listen} {
+	for _, step := range []func(context.Context) error{a.openStore, a.buildServices, a.listen, a.bootstrap, a.writeAddress} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, a.Close())
 		}
@@ -148,13 +148,13 @@ func (a *App) listen(ctx context.Context) error {
 		}
 		a.ops = a.opsServer()
 	}
-	return a.writeAddress()
+	return nil
 }
 
 const publicMode = 0o644
 
 // writeAddress tells scripts where the API listens.
-func (a *App) writeAddress() error {
+func (a *App) writeAddress(context.Context) error {
 	if a.cfg.AddrFile == "" {
 		return nil
 	}
@@ -188,7 +188,12 @@ func (a *App) DB() *store.DB { return a.db }
 // Catalog lists the operations that the server has.
 func (a *App) Catalog() *rpc.Catalog { return a.catalog }
 
-const drainTimeout = 30 * time.Second
+const (
+	drainTimeout = 30 * time.Second
+	// sliceDrain is how long slices may take to come to their end. Then their
+	// requests are cancelled, and what was read by then is kept.
+	sliceDrain = 3 * time.Second
+)
 
 // Run serves until the context ends, then drains: calls under way are
 // answered, slices of readings come to their end.
@@ -230,7 +235,9 @@ func (a *App) drain(ctx context.Context) error {
 		err = errors.Join(fmt.Errorf("drain the API: %w", err), a.api.Close())
 	}
 	a.inventory.Stop()
-	if e := a.queue.Stop(ctx); e != nil {
+	slices, cancel := context.WithTimeout(ctx, sliceDrain)
+	defer cancel()
+	if e := a.queue.Stop(slices); e != nil {
 		err = errors.Join(err, fmt.Errorf("stop the job queue: %w", e))
 	}
 	if a.ops != nil {

@@ -18,7 +18,9 @@ import (
 	"testing"
 
 	"portolan/internal/app"
+	"portolan/internal/job"
 	"portolan/internal/sign"
+	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
 
@@ -187,6 +189,10 @@ func TestFailedStart(t *testing.T) {
 func TestServersAtOnce(t *testing.T) {
 	t.Parallel()
 	database := storetest.URL(t, storetest.Postgres)
+	db := storetest.Open(t, database, store.Options{})
+	if err := job.Migrate(t.Context(), db); err != nil { // the schema is there, and nothing in it
+		t.Fatal(err)
+	}
 	folders := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	apps, errs := make([]*app.App, len(folders)), make([]error, len(folders))
 	var wg sync.WaitGroup

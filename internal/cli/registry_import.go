@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -140,9 +141,11 @@ func (m *importer) take(ctx context.Context, e settings) (outcome, detail string
 
 // change sends what differs.
 func (m *importer) change(ctx context.Context, e settings, i info, p params) (outcome, detail string, err error) {
-	names, err := m.client.namespaces(ctx, i.ID)
-	if err != nil {
-		return "", "", err
+	var names []string
+	if e.Namespaces != nil {
+		if names, err = m.client.namespaces(ctx, i.ID); err != nil {
+			return "", "", err
+		}
 	}
 	diff := e.differs(i, names, p)
 	if m.resend {
@@ -185,7 +188,11 @@ func (x *settings) identity() string {
 	if err != nil {
 		host = x.Host // the server says what is wrong with it
 	}
-	return identity(x.Type, host, cmp.Or(x.Port, portolan.DefaultPort(x.protocol())), x.User, x.VPC, x.Address)
+	address := x.Address
+	if a, err := netip.ParseAddr(address); err == nil {
+		address = a.Unmap().String()
+	}
+	return identity(x.Type, host, cmp.Or(x.Port, portolan.DefaultPort(x.protocol())), x.User, x.VPC, address)
 }
 
 // differs answers the parameters that the settings give and the registry has

@@ -203,11 +203,13 @@ func (s *Service) PutPolicy(ctx context.Context, p store.Policy) error {
 
 // DeletePolicy deletes a custom policy that is attached to nobody.
 func (s *Service) DeletePolicy(ctx context.Context, account int64, name string) error {
-	err := s.update(ctx, "policy", func(tx *store.Tx) error { return tx.DeletePolicy(ctx, account, portolan.Fold(name)) })
-	if errors.Is(err, store.ErrConflict) {
-		return portolan.Refused("DeleteConflict.Policy.User", "The policy is attached to a user; detach it first.")
-	}
-	return err
+	return s.update(ctx, "policy", func(tx *store.Tx) error {
+		err := tx.DeletePolicy(ctx, account, portolan.Fold(name))
+		if errors.Is(err, store.ErrConflict) {
+			return portolan.Refused("DeleteConflict.Policy.User", "The policy is attached to a user; detach it first.")
+		}
+		return err
+	})
 }
 
 // Attach attaches a policy to a user: a system policy if there is one of that
@@ -284,7 +286,7 @@ func (s *Service) update(ctx context.Context, what string, fn func(*store.Tx) er
 	case errors.Is(err, store.ErrNotFound):
 		return portolan.Refused("EntityNotExist", "There is no such %s.", what)
 	case errors.Is(err, store.ErrConflict):
-		return fmt.Errorf("%w: %w", portolan.Refused("EntityAlreadyExists", "There is such a %s already.", what), err)
+		return portolan.Refused("EntityAlreadyExists", "There is such a %s already.", what)
 	}
 	return err
 }

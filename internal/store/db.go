@@ -41,6 +41,9 @@ type DB struct {
 type Options struct {
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+	// KeepSchema refuses a store that is not up to date instead of bringing it
+	// there: an older server may be working on it.
+	KeepSchema bool
 }
 
 // Open opens the store at a URL: postgres://… or sqlite:PATH. It brings the
@@ -57,7 +60,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if db.write, db.read, err = d.open(ctx, url); err != nil {
 		return nil, err
 	}
-	if err := db.migrate(ctx); err != nil {
+	if err := db.migrate(ctx, o.KeepSchema); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

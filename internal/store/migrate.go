@@ -13,11 +13,14 @@ var migrations embed.FS
 
 // migrate runs the migrations that the store lacks, each in a transaction of
 // its own. The files are append-only: one that has been released is never
-// edited.
-func (db *DB) migrate(ctx context.Context) error {
+// edited. With keep, a store that lacks some is refused.
+func (db *DB) migrate(ctx context.Context, keep bool) error {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return err
+	}
+	if keep {
+		return db.View(ctx, func(tx *Tx) error { return tx.checkSchema(ctx, len(files)) })
 	}
 	for i, file := range files {
 		if err := db.Update(ctx, func(tx *Tx) error { return tx.step(ctx, file, i+1, len(files)) }); err != nil {
@@ -25,6 +28,27 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// schemaVersion is that of the store; one that is newer than this program knows
+// is refused.
+func (tx *Tx) schemaVersion(ctx context.Context, newest int) (int, error) {
+	var have int
+	if err := tx.one(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`, nil, &have); err != nil {
+		return 0, err
+	}
+	if have > newest {
+		return 0, fmt.Errorf("the store was written by a newer Portolan (schema %d, this one knows %d): run that version, or restore a backup", have, newest)
+	}
+	return have, nil
+}
+
+func (tx *Tx) checkSchema(ctx context.Context, newest int) error {
+	have, err := tx.schemaVersion(ctx, newest)
+	if err == nil && have < newest {
+		return fmt.Errorf("the store is that of an older Portolan (schema %d, this one has %d): start this version's server first, it brings the store up to date", have, newest)
+	}
+	return err
 }
 
 // step applies one migration unless it has been applied.
@@ -37,15 +61,9 @@ func (tx *Tx) step(ctx context.Context, file string, version, newest int) error 
 	if _, err := tx.exec(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)`); err != nil {
 		return err
 	}
-	var have int
-	if err := tx.one(ctx, `SELECT COALESCE(MAX(version), 0) FROM schema_version`, nil, &have); err != nil {
+	have, err := tx.schemaVersion(ctx, newest)
+	if err != nil || have >= version {
 		return err
-	}
-	if have > newest {
-		return fmt.Errorf("the store was written by a newer Portolan (schema %d, this one knows %d): run that version, or restore a backup", have, newest)
-	}
-	if have >= version {
-		return nil
 	}
 	text, err := migrations.ReadFile(file)
 	if err != nil {
