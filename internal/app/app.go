@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,7 @@ type App struct {
 	listener  net.Listener
 	opsLis    net.Listener
 	catalog   *rpc.Catalog
+	draining  atomic.Bool
 }
 
 // New makes a server: it opens the store, brings it up to date, makes the
@@ -212,6 +214,7 @@ func (a *App) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		a.draining.Store(true)
 		a.cfg.Log.InfoContext(ctx, "draining")
 	case err = <-failed:
 	}

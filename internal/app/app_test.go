@@ -18,9 +18,7 @@ import (
 	"testing"
 
 	"portolan/internal/app"
-	"portolan/internal/job"
 	"portolan/internal/sign"
-	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
 
@@ -181,7 +179,7 @@ func TestFailedStart(t *testing.T) {
 		t.Fatalf("a busy address: %v", err)
 	}
 	cfg.MetricsListen = app.Off
-	start(t, cfg, log) // with the account that the failed start made
+	start(t, cfg, log)
 }
 
 // Servers that start at once on one new store agree on its key and make one
@@ -189,10 +187,6 @@ func TestFailedStart(t *testing.T) {
 func TestServersAtOnce(t *testing.T) {
 	t.Parallel()
 	database := storetest.URL(t, storetest.Postgres)
-	db := storetest.Open(t, database, store.Options{})
-	if err := job.Migrate(t.Context(), db); err != nil { // the schema is there, and nothing in it
-		t.Fatal(err)
-	}
 	folders := []string{t.TempDir(), t.TempDir(), t.TempDir()}
 	apps, errs := make([]*app.App, len(folders)), make([]error, len(folders))
 	var wg sync.WaitGroup

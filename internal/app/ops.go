@@ -14,6 +14,10 @@ func (a *App) opsServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if a.draining.Load() {
+			say(w, http.StatusServiceUnavailable, "draining\n")
+			return
+		}
 		if err := a.db.Ping(r.Context()); err != nil {
 			a.cfg.Log.ErrorContext(r.Context(), "the database does not answer", "error", err)
 			say(w, http.StatusServiceUnavailable, "the database does not answer\n")

@@ -35,6 +35,8 @@ const (
 	headerTimeout  = 10 * time.Second
 	bodyTimeout    = 30 * time.Second
 	handlerTimeout = 30 * time.Second
+	// longestCall is for operations that say how long they may take.
+	longestCall = 70 * time.Second
 	// writeTimeout is for each piece of an answer.
 	writeTimeout = 30 * time.Second
 	idleTimeout  = 2 * time.Minute
@@ -112,7 +114,7 @@ func (g *Gateway) Server() *http.Server {
 		// The gateway has its own deadlines for calls; these two bound the
 		// Extra handlers.
 		ReadTimeout:    headerTimeout + bodyTimeout,
-		WriteTimeout:   headerTimeout + bodyTimeout + handlerTimeout + writeTimeout,
+		WriteTimeout:   headerTimeout + bodyTimeout + longestCall + writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(g.Log.Handler(), slog.LevelDebug),

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func (c *call) deadline(ctx context.Context) context.Context {
 	if c.endpoint.Access == rpc.Write {
 		ctx = context.WithoutCancel(ctx)
 	}
-	ctx, c.cancel = context.WithTimeout(ctx, handlerTimeout)
+	ctx, c.cancel = context.WithTimeout(ctx, min(cmp.Or(c.endpoint.Timeout, handlerTimeout), longestCall))
 	return ctx
 }
 

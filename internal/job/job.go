@@ -76,8 +76,13 @@ func (w *syncWorker) Work(ctx context.Context, j *river.Job[syncArgs]) error {
 	return nil
 }
 
-// Migrate brings the queue's tables up to date.
+// Migrate brings the queue's tables up to date. Servers that start at once take
+// turns.
 func Migrate(ctx context.Context, db *store.DB) error {
+	return db.Exclusive(ctx, func(ctx context.Context) error { return migrate(ctx, db) })
+}
+
+func migrate(ctx context.Context, db *store.DB) error {
 	m, err := rivermigrate.New(driver(db), nil)
 	if err != nil {
 		return err

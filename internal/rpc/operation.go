@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
+	"time"
 
 	"portolan"
 )
@@ -48,6 +49,8 @@ type Spec struct {
 	Errors []Err
 	// Since is the release that brought the operation.
 	Since string
+	// Timeout is how long a call may take, 0 for what all may.
+	Timeout time.Duration
 	// Extension is set for operations that are ours and not the vendor's.
 	Extension bool
 }

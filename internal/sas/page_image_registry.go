@@ -17,8 +17,8 @@ type pageImageRegistryRequest struct {
 }
 
 type pageImageRegistryResponse struct {
-	List     []registryRow `doc:"The registries of the page, newest first."`
-	PageInfo pageInfo      `doc:"Where the page is."`
+	List     []*registryRow `doc:"The registries of the page, newest first."`
+	PageInfo pageInfo       `doc:"Where the page is."`
 }
 
 type registryRow struct {
@@ -43,6 +43,8 @@ type registryRow struct {
 	VpcID          string `json:"VpcId" doc:"The VPC, with NetType 2." example:"vpc-0123456789"`
 	WhiteList      string `doc:"The only addresses whose reports are taken." example:"192.0.2.0/24"`
 	registryState
+
+	json []byte // of all of the above
 }
 
 func (s *Service) pageImageRegistry() rpc.Endpoint {
@@ -57,10 +59,7 @@ Filters combine with AND. The order is GmtCreate, then Id, descending. Totals ar
 			page, total := registries.Page(store.RegistryFilter{
 				NameLike: req.RegistryNameLike, Types: req.RegistryTypeInList, NotTypes: req.RegistryTypeNotInList,
 			}, req.CurrentPage, req.PageSize)
-			rows := make([]registryRow, len(page))
-			for i, r := range page {
-				rows[i] = s.registryRow(r)
-			}
+			rows := s.ready.of(page, s.registryRow)
 			return &pageImageRegistryResponse{List: rows, PageInfo: pageOf(req.Paging, len(rows), total)}, nil
 		},
 	}.Endpoint()

@@ -98,7 +98,7 @@ func TestPageImageRegistryPaging(t *testing.T) {
 		}
 		slices.Reverse(want)
 		var got []int64
-		for page := 1; ; page++ {
+		for page := 1; page <= 10; page++ {
 			resp := must[pageImageRegistryResponse](r, "PageImageRegistry", "CurrentPage", strconv.Itoa(page), "PageSize", "7")
 			if resp.PageInfo.TotalCount != 45 || resp.PageInfo.Count != len(resp.List) || resp.PageInfo.CurrentPage != page {
 				t.Fatalf("page %d: %+v", page, resp.PageInfo)

@@ -273,7 +273,9 @@ func (r *rig) entry(id string) registryRow {
 	r.t.Helper()
 	for _, row := range must[pageImageRegistryResponse](r, "PageImageRegistry", "PageSize", "1000").List {
 		if fmt.Sprint(row.ID) == id {
-			return row
+			plain := *row
+			plain.json = nil // TestReadyRow
+			return plain
 		}
 	}
 	r.t.Fatalf("there is no registry %s", id)

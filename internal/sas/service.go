@@ -34,6 +34,8 @@ type Service struct {
 	Zone *time.Location
 	// Regions are shown although no registry uses them yet.
 	Regions []string
+
+	ready readyRows
 }
 
 // Endpoints lists the operations.

@@ -9,6 +9,9 @@ import (
 	"portolan/internal/rpc"
 )
 
+// maxTestSeconds is the range of TimeoutSeconds.
+const maxTestSeconds = 60
+
 type testImageRegistryRequest struct {
 	RegistryID     int64  `rpc:"RegistryId" range:"1," doc:"A registry to test as it is saved; else the parameters of AddPrivateRegistry." example:"22233"`
 	TimeoutSeconds int    `range:"1,60" default:"20" doc:"The time for all steps." example:"20"`
@@ -38,9 +41,11 @@ type testStep struct {
 }
 
 func (s *Service) testImageRegistry() rpc.Endpoint {
+	spec := own("TestImageRegistry", rpc.Write, "Tries to read a registry, step by step, without saving anything.", `
+It dials the registry, so it counts as a write. A registry that fails the test is a successful call with Success false.`, errNoRegistry)
+	spec.Timeout = (maxTestSeconds + 5) * time.Second // the answer is still to be written
 	return rpc.Operation[testImageRegistryRequest, testImageRegistryResponse]{
-		Spec: own("TestImageRegistry", rpc.Write, "Tries to read a registry, step by step, without saving anything.", `
-It dials the registry, so it counts as a write. A registry that fails the test is a successful call with Success false.`, errNoRegistry),
+		Spec: spec,
 		Handle: func(ctx context.Context, caller *rpc.Caller, req *testImageRegistryRequest) (*testImageRegistryResponse, error) {
 			ctx, cancel := context.WithTimeout(ctx, time.Duration(req.TimeoutSeconds)*time.Second)
 			defer cancel()

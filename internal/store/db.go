@@ -84,6 +84,30 @@ func (db *DB) Writer() *sql.DB { return db.write }
 // Postgres reports whether the store is PostgreSQL.
 func (db *DB) Postgres() bool { return db.dialect == postgres }
 
+// exclusiveLock is the number under which servers of one PostgreSQL take turns.
+const exclusiveLock = 7160417232
+
+// Exclusive runs fn while no other server of the same PostgreSQL does. A SQLite
+// store has one server.
+func (db *DB) Exclusive(ctx context.Context, fn func(context.Context) error) (err error) {
+	if !db.Postgres() {
+		return fn(ctx)
+	}
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("take the lock of the store: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, exclusiveLock); err != nil {
+		return fmt.Errorf("take the lock of the store: %w", err)
+	}
+	defer func() {
+		_, e := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, exclusiveLock)
+		err = errors.Join(err, e)
+	}()
+	return fn(ctx)
+}
+
 // Tx is a transaction. It must not be used after the function that got it
 // returns.
 type Tx struct {

@@ -124,6 +124,9 @@ func (a *api) refused(s *connector.StatusError, c call) *connector.Error {
 	case s.Status == http.StatusUnauthorized:
 		return connector.Errorf(portolan.BadCredentials, "User name or password of %q not accepted by %s when %s.", a.credential.UserName, host, c.doing).
 			WithRemedy("Check that the robot account exists, is enabled and has not expired, and enter its current secret.")
+	case s.Status == http.StatusForbidden && c.needs == "":
+		return connector.Errorf(portolan.Forbidden, "%s refuses %s to everybody.", host, c.doing).
+			WithRemedy("Look for a proxy or firewall in front of Harbor: Harbor itself allows it.")
 	case s.Status == http.StatusForbidden:
 		return connector.Errorf(portolan.Forbidden, "Logged in to %s as %q, but %s needs the permission %s.", host, a.credential.UserName, c.doing, c.needs).
 			WithRemedy("Grant the robot account %s, and check that the project exists: Harbor answers a robot the same for a project that does not.", c.needs)
