@@ -30,9 +30,17 @@ test: ## run the tests (PostgreSQL only if PORTOLAN_TEST_POSTGRES is set)
 check: ## everything: lint, unit, race, both databases, end to end, fuzz, clients
 	scripts/check.sh
 
+.PHONY: faults
+faults: ## hold the main job to faults: make faults [FAULTS=short] [SEED=n]
+	go test ./test/faults -count=1 -timeout 3h -faults.set=$(or $(FAULTS),full) -faults.seed=$(or $(SEED),0)
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for a while: make fuzz FUZZTIME=1m
 	scripts/fuzz.sh $(or $(FUZZTIME),5s)
+
+.PHONY: bench
+bench: ## measure, and write docs/performance.md (15 minutes; make bench QUICK=-quick: 3)
+	go run ./bench -out docs/performance.md $(QUICK)
 
 .PHONY: clients
 clients: ## call a served Portolan with the official SDKs

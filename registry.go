@@ -81,11 +81,12 @@ type Registry struct {
 	Modified       time.Time
 	Deleted        time.Time
 
-	ImageCount  int
-	SyncStatus  SyncStatus
-	LastSync    time.Time
-	SyncError   ErrorClass
-	SyncMessage string
+	ImageCount      int
+	RepositoryCount int
+	SyncStatus      SyncStatus
+	LastSync        time.Time
+	SyncError       ErrorClass
+	SyncMessage     string
 }
 
 // Extra is the part of ExtraParam that is no secret. TokenMasks has, for each

@@ -34,6 +34,8 @@ step "unit and end to end"
 go test ./...
 step "race"
 go test -race -short ./...
+step "faults"
+go test ./test/faults -count=1 -faults.set=short
 step "distribution v3 in process"
 (cd test/distribution && go vet ./... && go test ./...)
 step "fuzz"

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +117,33 @@ func TestExitCodes(t *testing.T) {
 		if code != test.want {
 			t.Errorf("%s: exit code %d, want %d\n%s%s", test.name, code, test.want, stdout, stderr)
 		}
+	}
+}
+
+// A reading that fails keeps what was read before, and the sum says so.
+func TestExplainAfterFailure(t *testing.T) {
+	t.Parallel()
+	d := deploy(t)
+	var down atomic.Bool
+	port := registryPort(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if down.Load() {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	if code, _, stderr := d.run(t.Context(), "registry", "add", "--type", "oci", "--host", "127.0.0.1", "--port", port, "--http", "--name", "lab"); code != cli.ExitOK {
+		t.Fatalf("add: exit code %d\n%s", code, stderr)
+	}
+	down.Store(true)
+	if code, _, stderr := d.run(t.Context(), "registry", "sync", "lab"); code != cli.ExitSyncFailed {
+		t.Errorf("sync: exit code %d\n%s", code, stderr)
+	}
+	code, stdout, stderr := d.run(t.Context(), "registry", "explain", "lab")
+	if code != cli.ExitOK || !strings.Contains(stdout, "46  images kept from earlier readings") || !strings.Contains(stdout, "It adds up") {
+		t.Errorf("explain: exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
 

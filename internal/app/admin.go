@@ -34,6 +34,9 @@ func OpenStore(ctx context.Context, cfg Config) (_ *Store, err error) {
 		}
 	}
 	db, err := store.Open(ctx, cfg.databaseURL(), store.Options{Now: cfg.Now, KeepSchema: true})
+	if errors.Is(err, store.ErrEmpty) {
+		return nil, ErrNoStore
+	}
 	if err != nil {
 		return nil, err
 	}

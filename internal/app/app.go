@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +47,7 @@ type App struct {
 	opsLis    net.Listener
 	catalog   *rpc.Catalog
 	draining  atomic.Bool
+	announced bool
 }
 
 // New makes a server: it opens the store, brings it up to date, makes the
@@ -71,11 +73,28 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.cfg.Data, folderMode); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
+	if err := a.protect(); err != nil {
+		return err
+	}
 	var err error
 	if a.db, err = store.Open(ctx, a.cfg.databaseURL(), store.Options{Now: a.cfg.Now}); err != nil {
 		return err
 	}
 	return job.Migrate(ctx, a.db)
+}
+
+// protect keeps the files of the store from others than their owner: SQLite
+// gives its other files the mode of the first.
+func (a *App) protect() error {
+	path, isFile := strings.CutPrefix(a.cfg.databaseURL(), "sqlite:")
+	if !isFile {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, privateMode)
+	if err != nil {
+		return fmt.Errorf("open the store in the data folder (--data): %w", err)
+	}
+	return file.Close()
 }
 
 func (a *App) buildServices(ctx context.Context) error {
@@ -98,8 +117,9 @@ func (a *App) buildServices(ctx context.Context) error {
 	a.inventory = inventory.New(inventory.Config{
 		DB: a.db, AddJob: a.queue.AddSync, Open: dial.open, Dialer: dial, Unseal: secrets.unseal,
 		Interval: a.cfg.SyncInterval, SliceTime: a.cfg.Slice, LeaseTime: a.cfg.RescueAfter, Now: a.cfg.Now, Log: a.cfg.Log,
+		Finished: countReadings(a.metrics),
 	})
-	a.iam = iam.New(iam.Config{DB: a.db, Box: box, Now: a.cfg.Now})
+	a.iam = iam.New(iam.Config{DB: a.db, Box: box, Now: a.cfg.Now, Log: a.cfg.Log})
 	registries := registry.New(registry.Config{
 		DB: a.db, Seal: secrets.seal, Unseal: secrets.unseal, Request: a.inventory.Request,
 		CheckAddress: func(host string) error { return guard.CheckLiteral(netguard.Target{Host: host}) },
@@ -131,13 +151,14 @@ func (a *App) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for the API: %w", err)
 	}
-	a.listener = listener
+	a.listener = gateway.Limit(listener)
 	if a.cfg.TLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
 		if err != nil {
 			return fmt.Errorf("load the TLS certificate: %w", err)
 		}
-		a.listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+		// Outermost, so that net/http knows a call over TLS by its connection.
+		a.listener = tls.NewListener(a.listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 	}
 	g := gateway.New(gateway.Config{
 		Catalog: a.catalog, Authenticate: a.iam.Authenticate, Authorize: a.iam.Authorize, Log: a.cfg.Log, Metrics: a.metrics,
@@ -164,6 +185,7 @@ func (a *App) writeAddress(context.Context) error {
 	if err := os.WriteFile(temp, []byte(a.Addr()+"\n"), publicMode); err != nil {
 		return fmt.Errorf("write the address file: %w", err)
 	}
+	a.announced = true
 	return os.Rename(temp, a.cfg.AddrFile)
 }
 
@@ -206,11 +228,11 @@ func (a *App) Run(ctx context.Context) error {
 	a.inventory.Start(ctx)
 	failed := make(chan error, 2)
 	var wg sync.WaitGroup
-	wg.Go(func() { failed <- serve(a.api, gateway.Limit(a.listener)) })
+	wg.Go(func() { failed <- serve(a.api, a.listener) })
 	if a.ops != nil {
 		wg.Go(func() { failed <- serve(a.ops, a.opsLis) })
 	}
-	a.cfg.Log.InfoContext(ctx, "serving", "address", a.Addr(), "tls", a.Secure())
+	a.cfg.Log.InfoContext(ctx, "serving", "address", a.Addr(), "tls", a.Secure(), "metrics", a.MetricsAddr())
 	var err error
 	select {
 	case <-ctx.Done():
@@ -252,6 +274,9 @@ func (a *App) drain(ctx context.Context) error {
 // Close frees what the server holds. Run must have ended.
 func (a *App) Close() error {
 	var errs []error
+	if a.cfg.AddrFile != "" && a.announced {
+		errs = append(errs, os.Remove(a.cfg.AddrFile))
+	}
 	for _, l := range []net.Listener{a.listener, a.opsLis} {
 		if l != nil {
 			if err := l.Close(); !errors.Is(err, net.ErrClosed) {

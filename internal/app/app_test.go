@@ -19,6 +19,7 @@ import (
 
 	"portolan/internal/app"
 	"portolan/internal/sign"
+	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
 
@@ -221,23 +222,85 @@ func TestServersAtOnce(t *testing.T) {
 	}
 }
 
-func TestTLS(t *testing.T) {
-	t.Parallel()
-	cert := httptest.NewUnstartedServer(nil)
-	cert.StartTLS()
-	defer cert.Close()
-	pair := cert.TLS.Certificates[0]
+// certificate makes the files of a certificate for 127.0.0.1 and a client that
+// trusts it.
+func certificate(t *testing.T) (cert, key string, client *http.Client) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	pair := server.TLS.Certificates[0]
 	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, log := config(t.TempDir(), "")
-	cfg.Listen, cfg.TLSCert, cfg.TLSKey = "0.0.0.0:0", filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "key")
-	for path, block := range map[string]*pem.Block{cfg.TLSCert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, cfg.TLSKey: {Type: "PRIVATE KEY", Bytes: der}} {
+	cert, key = filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "key")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return cert, key, server.Client()
+}
+
+// A policy can tell a call over TLS from one that is not.
+func TestSecureTransport(t *testing.T) {
+	t.Parallel()
+	cfg, log := config(t.TempDir(), "")
+	var client *http.Client
+	cfg.TLSCert, cfg.TLSKey, client = certificate(t)
+	secure, plain := start(t, cfg, log), launch(t, "")
+	secure.client = client.Transport.(*http.Transport)
+	for s, want := range map[*server]int{secure: http.StatusOK, plain: http.StatusForbidden} {
+		account := s.root.AccountID
+		if _, err := s.IAM().AddUser(t.Context(), account, "reader"); err != nil {
+			t.Fatal(err)
+		}
+		document := `{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"acs:SecureTransport":"true"}}}]}`
+		if err := s.IAM().PutPolicy(t.Context(), store.Policy{AccountID: account, Name: "tls-only", Document: document}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.IAM().Attach(t.Context(), account, "reader", "tls-only"); err != nil {
+			t.Fatal(err)
+		}
+		key, err := s.IAM().AddKey(t.Context(), account, "reader")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body := s.send(v3JSON, sign.Key{ID: key.AccessKeyID, Secret: key.AccessKeySecret}, "PageImageRegistry"); status != want {
+			t.Errorf("TLS %t: %d %s", s.Secure(), status, body)
+		}
+	}
+}
+
+// The root key of one store is not overwritten by that of another.
+func TestCredentialsOfAnotherStore(t *testing.T) {
+	t.Parallel()
+	cfg, log := config(t.TempDir(), "")
+	first := start(t, cfg, log)
+	root := first.root
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"portolan.db", "portolan.db-wal", "portolan.db-shm"} {
+		if err := os.Remove(filepath.Join(cfg.Data, name)); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := app.New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "root key of another store") {
+		t.Errorf("a new store beside the credentials of an old one: %v", err)
+	}
+	if have, err := app.LoadCredentials(cfg.Data); err != nil || have != root {
+		t.Errorf("the credentials are now %v, %v", have, err)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	cfg, log := config(t.TempDir(), "")
+	var client *http.Client
+	cfg.TLSCert, cfg.TLSKey, client = certificate(t)
+	cfg.Listen = "0.0.0.0:0"
 	s := start(t, cfg, log)
 	_, port, err := net.SplitHostPort(s.Addr())
 	if err != nil {
@@ -248,7 +311,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := cert.Client().Do(req)
+		resp, err := client.Do(req)
 		if err == nil {
 			_ = resp.Body.Close()
 		}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"portolan/internal/inventory"
@@ -91,17 +93,28 @@ const (
 	maxInterval = 30 * 24 * time.Hour
 )
 
+// ConfigError says why a server cannot be started as it is configured.
+type ConfigError struct{ text string }
+
+func (e *ConfigError) Error() string { return e.text }
+
+func configErrorf(format string, args ...any) error {
+	return &ConfigError{fmt.Sprintf(format, args...)}
+}
+
 // check refuses what a server must not be started with.
 func (c *Config) check() error {
 	switch {
 	case c.Data == "":
-		return fmt.Errorf("no data folder: say where the server's files are, as in --data /var/lib/portolan")
+		return configErrorf("no data folder: say where the server's files are, as in --data /var/lib/portolan")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return fmt.Errorf("--tls-cert and --tls-key go together")
+		return configErrorf("--tls-cert and --tls-key go together")
 	case c.SyncInterval < minInterval || c.SyncInterval > maxInterval:
-		return fmt.Errorf("--sync-interval must be from %s to %s", minInterval, maxInterval)
+		return configErrorf("--sync-interval must be from %s to %s", minInterval, maxInterval)
+	case c.Database != "" && !slices.Contains([]string{"postgres", "postgresql", "sqlite"}, scheme(c.Database)):
+		return configErrorf("unknown database %q: --database must be postgres://user@host/name; without it SQLite is used in the data folder", scheme(c.Database))
 	case c.ThrottleUser < 0:
-		return fmt.Errorf("--throttle-user must not be negative")
+		return configErrorf("--throttle-user must not be negative")
 	}
 	return c.checkListen()
 }
@@ -109,15 +122,20 @@ func (c *Config) check() error {
 func (c *Config) checkListen() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return fmt.Errorf("--listen %q is not host:port", c.Listen)
+		return configErrorf("--listen %q is not host:port", c.Listen)
 	}
 	addr, err := netip.ParseAddr(host)
 	loopback := host == "localhost" || err == nil && addr.IsLoopback()
 	if !loopback && c.TLSCert == "" && !c.PlainHTTP {
-		return fmt.Errorf("--listen %s can be reached from other machines and would be plain HTTP: "+
+		return configErrorf("--listen %s can be reached from other machines and would be plain HTTP: "+
 			"give --tls-cert and --tls-key, or --plain-http if a proxy in front has TLS", c.Listen)
 	}
 	return nil
+}
+
+func scheme(url string) string {
+	s, _, _ := strings.Cut(url, ":")
+	return s
 }
 
 func (c *Config) databaseURL() string {

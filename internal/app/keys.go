@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -87,8 +88,11 @@ func newDataKey(ctx context.Context, db *store.DB, master *secret.MasterKey) (*s
 }
 
 // saveCredentials writes the first credentials where only the owner can read
-// them, complete or not at all.
+// them, complete or not at all. Those of another store are never overwritten.
 func saveCredentials(folder string, c iam.Credentials) (err error) {
+	if have, err := LoadCredentials(folder); err == nil && have == c {
+		return nil // saved by an attempt whose transaction was tried again
+	}
 	b, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return err
@@ -97,17 +101,29 @@ func saveCredentials(folder string, c iam.Credentials) (err error) {
 	if err != nil {
 		return fmt.Errorf("save the root credentials: %w", err)
 	}
-	defer func() {
-		if e := os.Remove(temp.Name()); e != nil && !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
-	}()
+	defer func() { err = errors.Join(err, os.Remove(temp.Name())) }()
 	_, err = temp.Write(append(b, '\n'))
-	err = errors.Join(err, temp.Chmod(privateMode), temp.Sync(), temp.Close())
+	if err = errors.Join(err, temp.Chmod(privateMode), temp.Sync(), temp.Close()); err != nil {
+		return fmt.Errorf("save the root credentials: %w", err)
+	}
+	path := filepath.Join(folder, credentialsFile)
+	err = os.Link(temp.Name(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists, and the store is new: it has the root key of another store; move it away, or use another data folder", path)
+	}
 	if err != nil {
 		return fmt.Errorf("save the root credentials: %w", err)
 	}
-	return os.Rename(temp.Name(), filepath.Join(folder, credentialsFile))
+	return syncFolder(folder)
+}
+
+// syncFolder makes a new name in a folder last.
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // LoadCredentials reads the first credentials of a data folder.

@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"portolan"
 )
 
 // opsServer has health and metrics, on a listener of its own.
@@ -30,6 +33,17 @@ func (a *App) opsServer() *http.Server {
 	return &http.Server{
 		Handler: mux, ErrorLog: slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: 3 * timeout, IdleTimeout: time.Minute,
+	}
+}
+
+// countReadings counts finished readings by how they ended.
+func countReadings(metrics prometheus.Registerer) func(*portolan.Sync) {
+	readings := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_readings_total", Help: "Finished readings of registries, by status and error code.",
+	}, []string{"status", "code"})
+	metrics.MustRegister(readings)
+	return func(s *portolan.Sync) {
+		readings.WithLabelValues(string(s.Status), string(s.Ledger.ErrorCode)).Inc()
 	}
 }
 

@@ -126,6 +126,10 @@ func (s *server) call(d dialect, operation string, params ...string) (int, docum
 
 func (s *server) send(d dialect, key sign.Key, operation string, params ...string) (int, []byte) {
 	s.t.Helper()
+	scheme := "http"
+	if s.Secure() {
+		scheme = "https"
+	}
 	form := url.Values{}
 	for i := 0; i < len(params); i += 2 {
 		form.Set(params[i], params[i+1])
@@ -137,7 +141,7 @@ func (s *server) send(d dialect, key sign.Key, operation string, params ...strin
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(s.t.Context(), signed.Method, "http://"+s.Addr()+"/?"+signed.RawQuery, bytes.NewReader(signed.Body))
+	req, err := http.NewRequestWithContext(s.t.Context(), signed.Method, scheme+"://"+s.Addr()+"/?"+signed.RawQuery, bytes.NewReader(signed.Body))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -155,13 +155,14 @@ func (s session) Do(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode != http.StatusUnauthorized {
-			a.accepted(g, shared)
-			return resp, nil
-		}
-		if elsewhere(resp) {
+		refused := resp.StatusCode == http.StatusUnauthorized
+		if refused && elsewhere(resp) || s.scope == scopePing && lostCredential(resp) { // a ping proves who we are
 			discard(resp)
 			return nil, redirects(nil, a.base.Host)
+		}
+		if !refused {
+			a.accepted(g, shared)
+			return resp, nil
 		}
 		offered := challenges(resp.Header)
 		discard(resp)

@@ -29,12 +29,17 @@ func (c Credentials) GoString() string { return c.String() }
 
 // What an account may have.
 const (
+	maxUsers      = 5_000
+	maxPolicies   = 1_500
 	maxKeys       = 2
 	maxUserName   = 64
 	maxPolicyName = 128
 
 	maxDescription = 1_024
 )
+
+// maxAttached is how many policies of a type a user may have.
+var maxAttached = map[string]int{store.PolicyCustom: 10, store.PolicySystem: 20}
 
 var (
 	userName   = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9._-]{1,%d}$`, maxUserName))
@@ -119,7 +124,10 @@ func (s *Service) AddUser(ctx context.Context, account int64, name string) (stor
 		if err := lock(ctx, tx, account); err != nil {
 			return err
 		}
-		return tx.AddUser(ctx, u, portolan.Fold(name))
+		if err := tx.AddUser(ctx, u, portolan.Fold(name)); err != nil {
+			return err
+		}
+		return withinLimits(ctx, tx, account)
 	})
 	return u, err
 }
@@ -197,8 +205,26 @@ func (s *Service) PutPolicy(ctx context.Context, p store.Policy) error {
 		if err := lock(ctx, tx, p.AccountID); err != nil {
 			return err
 		}
-		return tx.PutPolicy(ctx, p, portolan.Fold(p.Name))
+		if err := tx.PutPolicy(ctx, p, portolan.Fold(p.Name)); err != nil {
+			return err
+		}
+		return withinLimits(ctx, tx, p.AccountID)
 	})
+}
+
+// withinLimits refuses a change that leaves the account with more than it may
+// have.
+func withinLimits(ctx context.Context, tx *store.Tx, account int64) error {
+	users, policies, err := tx.CountAccess(ctx, account)
+	switch {
+	case err != nil:
+		return err
+	case users > maxUsers:
+		return portolan.Refused("LimitExceeded.User", "An account has at most %d users.", maxUsers)
+	case policies > maxPolicies:
+		return portolan.Refused("LimitExceeded.Policy", "An account has at most %d custom policies.", maxPolicies)
+	}
+	return nil
 }
 
 // DeletePolicy deletes a custom policy that is attached to nobody.
@@ -220,18 +246,34 @@ func (s *Service) Attach(ctx context.Context, account int64, user, name string) 
 	}
 	kind, key := policyKey(name)
 	return s.withUser(ctx, account, user, func(tx *store.Tx, u store.User) error {
-		err := tx.Attach(ctx, account, u.ID, kind, key)
-		if errors.Is(err, store.ErrNotFound) {
-			return portolan.Refused("EntityNotExist.Policy", "There is no policy %s.", name)
+		n, err := tx.CountAttachments(ctx, account, u.ID, kind)
+		if err != nil {
+			return err
 		}
-		return err
+		if n >= maxAttached[kind] {
+			return portolan.Refused("LimitExceeded.User.Policy", "A user has at most %d policies of type %s.", maxAttached[kind], kind)
+		}
+		switch err := tx.Attach(ctx, account, u.ID, kind, key); {
+		case errors.Is(err, store.ErrNotFound):
+			return portolan.Refused("EntityNotExist.Policy", "There is no policy %s.", name)
+		case errors.Is(err, store.ErrConflict):
+			return portolan.Refused("EntityAlreadyExists.User.Policy", "Policy %s is attached to %s already.", name, user)
+		default:
+			return err
+		}
 	})
 }
 
 // Detach takes a policy from a user.
 func (s *Service) Detach(ctx context.Context, account int64, user, name string) error {
 	kind, key := policyKey(name)
-	return s.withUser(ctx, account, user, func(tx *store.Tx, u store.User) error { return tx.Detach(ctx, account, u.ID, kind, key) })
+	return s.withUser(ctx, account, user, func(tx *store.Tx, u store.User) error {
+		err := tx.Detach(ctx, account, u.ID, kind, key)
+		if errors.Is(err, store.ErrNotFound) {
+			return portolan.Refused("EntityNotExist.User.Policy", "Policy %s is not attached to %s.", name, user)
+		}
+		return err
+	})
 }
 
 func policyKey(name string) (kind, key string) {
@@ -243,7 +285,7 @@ func policyKey(name string) (kind, key string) {
 
 // withUser runs a change for a user, the account itself for "".
 func (s *Service) withUser(ctx context.Context, account int64, name string, fn func(*store.Tx, store.User) error) error {
-	return s.update(ctx, "user or entity", func(tx *store.Tx) error {
+	return s.update(ctx, "user", func(tx *store.Tx) error {
 		if err := lock(ctx, tx, account); err != nil {
 			return err
 		}

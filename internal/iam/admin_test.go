@@ -152,7 +152,7 @@ func TestUsersAndKeys(t *testing.T) {
 			{"an unknown key", "EntityNotExist", r.DeleteKey(t.Context(), id, "LTAI5tNobody")},
 			{"suspend an unknown one", "EntityNotExist", r.SuspendAccount(t.Context(), 1, true)},
 			{"attach an unknown one", "EntityNotExist.Policy", r.Attach(t.Context(), id, u.Name, "nothing")},
-			{"detach what is not", "EntityNotExist", r.Detach(t.Context(), id, u.Name, "AdministratorAccess")},
+			{"detach what is not", "EntityNotExist.User.Policy", r.Detach(t.Context(), id, u.Name, "AdministratorAccess")},
 			{"a policy of a bad name", "InvalidParameter", r.PutPolicy(t.Context(), store.Policy{AccountID: id, Name: "a b", Document: allow})},
 			{"a system policy's name", "EntityAlreadyExists.Policy", r.PutPolicy(t.Context(), store.Policy{AccountID: id, Name: "administratoraccess", Document: allow})},
 			{"no policy", "MalformedPolicyDocument", r.PutPolicy(t.Context(), store.Policy{AccountID: id, Name: "a", Document: "{}"})},
@@ -161,7 +161,7 @@ func TestUsersAndKeys(t *testing.T) {
 			{"too long a description", "InvalidParameter", r.PutPolicy(t.Context(), store.Policy{AccountID: id, Name: "a", Document: allow, Description: strings.Repeat("a", 1025)})},
 			{"put", ok, r.PutPolicy(t.Context(), store.Policy{AccountID: id, Name: "mine", Document: allow})},
 			{"attach", ok, r.Attach(t.Context(), id, u.Name, "MINE")},
-			{"attach twice", "EntityAlreadyExists", r.Attach(t.Context(), id, u.Name, "mine")},
+			{"attach twice", "EntityAlreadyExists.User.Policy", r.Attach(t.Context(), id, u.Name, "mine")},
 			{"delete what is attached", "DeleteConflict.Policy.User", r.DeletePolicy(t.Context(), id, "mine")},
 		}
 		for _, s := range steps {
@@ -219,4 +219,28 @@ func TestSealedSecrets(t *testing.T) {
 			t.Errorf("%s holds the secret", file)
 		}
 	}
+}
+
+// What an account and a user may have is bounded.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		r := newRig(t, url)
+		id := r.root.AccountID
+		u, err := r.AddUser(t.Context(), id, "many")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 11 {
+			name := fmt.Sprintf("policy-%d", i)
+			err := r.PutPolicy(t.Context(), store.Policy{AccountID: id, Name: name, Document: `{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = r.Attach(t.Context(), id, u.Name, name)
+			if want := map[bool]string{false: "<nil>", true: "LimitExceeded.User.Policy"}[i == 10]; code(err) != want {
+				t.Errorf("policy %d: %v, want %q", i+1, err, want)
+			}
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -28,14 +29,17 @@ type Config struct {
 	// Box seals the secrets of keys.
 	Box *secret.Box
 	Now func() time.Time
+	// Log takes the refusals of calls; nil for nowhere.
+	Log *slog.Logger
 }
 
 // Service authenticates and authorises, and keeps accounts, users, keys and
 // policies.
 type Service struct {
 	Config
-	keys   keyCache
-	nonces nonces
+	keys     keyCache
+	nonces   nonces
+	refusals refusals
 }
 
 // New makes a Service.
@@ -72,7 +76,15 @@ const temporaryPrefix = "STS."
 // Authenticate answers who signed a request: key, token, time, signature and
 // nonce are checked in this order, so that a stranger cannot use up nonces. A
 // write's nonce is kept in the store, for all servers and restarts.
-func (s *Service) Authenticate(ctx context.Context, sig *sign.Signature, access rpc.Access, _ netip.Addr) (portolan.Principal, error) {
+func (s *Service) Authenticate(ctx context.Context, sig *sign.Signature, access rpc.Access, peer netip.Addr) (portolan.Principal, error) {
+	p, err := s.authenticate(ctx, sig, access)
+	if refused, ok := errors.AsType[*portolan.Error](err); ok {
+		s.refusals.note(ctx, s.Log, peer, sig.AccessKeyID, s.Now(), refused.Code)
+	}
+	return p, err
+}
+
+func (s *Service) authenticate(ctx context.Context, sig *sign.Signature, access rpc.Access) (portolan.Principal, error) {
 	var nobody portolan.Principal
 	if sig.Anonymous() {
 		return nobody, portolan.Missing("AccessKeyId")

@@ -30,6 +30,7 @@ func (r *reading) catalogue(ctx context.Context) error {
 		return err
 	}
 	if r.plan.Incomplete != nil {
+		r.plan.Counts = false
 		l := &r.lease.Sync.Ledger
 		l.AddIssue(*r.plan.Incomplete)
 		if l.RepositoriesListed == 0 {
@@ -42,13 +43,18 @@ func (r *reading) catalogue(ctx context.Context) error {
 
 func (r *reading) list(ctx context.Context) error {
 	var batch []store.StagedRepository
+	cursor := r.plan.Cursor
 	for repository, err := range r.opened.Source.Repositories(ctx, r.plan.Cursor) {
 		if err != nil {
-			if e := r.stage(ctx, batch, r.plan.Cursor); e != nil {
+			// What is listed is staged also after the end of the slice.
+			saving, stop := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+			defer stop()
+			if e := r.stage(saving, batch, cursor); e != nil {
 				return errors.Join(err, e)
 			}
 			return r.cut(ctx, err)
 		}
+		cursor = repository.Cursor
 		batch = append(batch, store.StagedRepository{
 			Path: repository.Path, Group: repository.Group, Expect: repository.Expect,
 			Fingerprint: repository.Fingerprint, Visibility: repository.Visibility,
@@ -56,7 +62,7 @@ func (r *reading) list(ctx context.Context) error {
 		if len(batch) < stageBatch && !r.over() {
 			continue
 		}
-		if err := r.stage(ctx, batch, repository.Cursor); err != nil {
+		if err := r.stage(ctx, batch, cursor); err != nil {
 			return err
 		}
 		batch = batch[:0]
@@ -64,7 +70,7 @@ func (r *reading) list(ctx context.Context) error {
 			return errPause
 		}
 	}
-	return r.stage(ctx, batch, r.plan.Cursor)
+	return r.stage(ctx, batch, cursor)
 }
 
 // cut ends the listing of the catalogue with an error: what is listed is read,
@@ -111,6 +117,9 @@ func (r *reading) skipUnchanged(ctx context.Context) error {
 	changed, proven, err := feed.Changes(ctx, last.Started.Add(-feedSlack))
 	if err != nil && passing(ctx, err) {
 		return err
+	}
+	if err != nil {
+		r.Log.InfoContext(ctx, "the registry does not tell what changed; everything is read", "registry", r.lease.Sync.RegistryID, "error", err)
 	}
 	if err != nil || !proven || len(changed) > maxHints {
 		return nil // an unproven feed is no feed: everything is read

@@ -170,7 +170,7 @@ func TestVanishedRepository(t *testing.T) {
 		"403":      {answer: failing(portolan.Forbidden), status: portolan.SyncPartial, count: 33},
 		"401":      {answer: failing(portolan.BadCredentials), status: portolan.SyncPartial, count: 33},
 		"500":      {answer: failing(portolan.ServerFailure), status: portolan.SyncPartial, count: 33},
-		"listed":   {status: portolan.SyncOK, count: 33},
+		"listed":   {status: portolan.SyncPartial, count: 33}, // so the catalogue is not complete
 		"no route": {answer: failing(portolan.ConnectFailure), status: portolan.SyncPartial, count: 33},
 	}
 	for name, test := range tests {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,7 +48,9 @@ type Config struct {
 	SliceTime time.Duration
 	LeaseTime time.Duration
 	Now       func() time.Time
-	Log       *slog.Logger
+	// Finished is told of each reading that ended; nil for nobody.
+	Finished func(*portolan.Sync)
+	Log      *slog.Logger
 }
 
 // Defaults of a Service.
@@ -63,6 +66,8 @@ type Service struct {
 
 	wg   sync.WaitGroup
 	stop context.CancelFunc
+	// stopping ends slices early.
+	stopping atomic.Bool
 }
 
 // New makes a Service. Start starts its schedule.
@@ -133,7 +138,7 @@ func (s *Service) RefreshAll(ctx context.Context, account int64) error {
 		err := s.DB.Update(ctx, func(tx *store.Tx) error {
 			for i, id := range batch {
 				at := now.Add(refreshSpread * time.Duration(start+i) / time.Duration(len(pull)))
-				if err := tx.SetNextSync(ctx, id, at); err != nil {
+				if err := tx.HastenSync(ctx, id, at); err != nil {
 					return err
 				}
 			}
@@ -162,8 +167,10 @@ func (s *Service) Start(ctx context.Context) {
 	s.wg.Go(func() { s.every(ctx, purgeEvery, s.Purge) })
 }
 
-// Stop ends the schedule and waits for it.
+// Stop ends the schedule and waits for it. Slices under way come to their end
+// with the request that they are at.
 func (s *Service) Stop() {
+	s.stopping.Store(true)
 	if s.stop != nil {
 		s.stop()
 	}

@@ -38,18 +38,19 @@ func readGuard(text string) guard {
 }
 
 // resolve decides what is lacking: gone, or held. Identity is proven once more
-// before anything is believed.
+// before anything is believed, and where nothing lacks too: who lost the
+// credential meanwhile was shown a part and does not know it.
 func (r *reading) resolve(ctx context.Context) error {
 	lacking, err := r.DB.CountLacking(ctx, r.lease)
 	if err != nil {
 		return err
 	}
-	if lacking.New+lacking.Denied+lacking.Believed > 0 {
+	if lacking.New+lacking.Denied+lacking.Believed > 0 || !r.anonymous() {
 		if _, err := r.probe(ctx); err != nil {
-			return r.giveUp(ctx, "authentication", err)
+			return r.giveUp(ctx, StepAuthentication, err)
 		}
 	}
-	confirm, err := r.DB.ConfirmVanished(ctx, r.lease.Sync.ID)
+	confirm, err := r.DB.Decide(ctx, r.lease)
 	if err != nil {
 		return err
 	}
@@ -62,6 +63,11 @@ func (r *reading) resolve(ctx context.Context) error {
 	}
 	r.lease.Sync.Ledger.ImagesHeld = lacking.Held
 	return r.pack()
+}
+
+// anonymous reports whether the registry is read without a credential.
+func (r *reading) anonymous() bool {
+	return r.source.Credential == nil && r.source.Registry.UserName == ""
 }
 
 // retire makes the images that are believed gone so, and the repositories that
@@ -149,7 +155,8 @@ func (r *reading) finish(ctx context.Context) error {
 	if err := r.pack(); err != nil {
 		return err
 	}
-	f := store.Finish{CountDelta: r.plan.CountDelta}
+	// Without a source the registry was deleted; it may be restored meanwhile.
+	f := store.Finish{CountDelta: r.plan.CountDelta, NextSync: r.Now().Add(firstRetry)}
 	var g guard
 	if r.source != nil {
 		g = r.nextGuard()
@@ -173,6 +180,9 @@ func (r *reading) finish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	if r.Finished != nil {
+		r.Finished(s)
+	}
 	r.Log.InfoContext(ctx, "sync finished", "registry", s.RegistryID, "sync", s.ID, "status", s.Status, "code", l.ErrorCode,
 		"images", l.ImagesSeen, "added", l.ImagesAdded, "gone", l.ImagesGone, "held", l.ImagesHeld, "requests", l.Requests)
 	return nil
@@ -195,13 +205,17 @@ func (r *reading) summarize() {
 			l.ErrorMessage += fmt.Sprintf(" (first: %s: %s)", first.Repository, first.Message)
 		}
 		l.ErrorMessage += ". Their images are those of their last complete reading."
+	case r.plan.Unlisted != "":
+		l.ErrorCode = portolan.Partial
+		l.ErrorMessage = fmt.Sprintf("The list of repositories lacks %s, which is there when asked; new ones may be missing.", r.plan.Unlisted)
 	case l.ImagesHeld > 0:
 		l.ErrorCode = portolan.VanishGuard
 		l.ErrorMessage = fmt.Sprintf("%d images disappeared at once; they are kept until two later readings or a person confirm it.", l.ImagesHeld)
 	}
 }
 
-// nextGuard counts this reading for the images that are held.
+// nextGuard counts this reading for the images that are held. What lacks for
+// the first time is waited for as long as what lacked before it.
 func (r *reading) nextGuard() guard {
 	g := readGuard(r.source.Guard)
 	if r.plan.Untrusted {
@@ -210,9 +224,11 @@ func (r *reading) nextGuard() guard {
 	if r.lease.Sync.Ledger.ImagesHeld == 0 {
 		return guard{}
 	}
-	if r.plan.Counts {
-		g.Counted = r.Now()
-		g.Readings++
+	switch {
+	case r.plan.Newly:
+		g = guard{Counted: r.Now(), Readings: 1}
+	case r.plan.Counts:
+		g = guard{Counted: r.Now(), Readings: g.Readings + 1}
 	}
 	return g
 }

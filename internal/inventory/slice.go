@@ -37,6 +37,8 @@ type plan struct {
 	Incomplete *portolan.Issue
 	// Counts tells that this reading counts for the vanish guard.
 	Counts bool
+	// Newly tells that images lack that did not lack before.
+	Newly bool
 	// Proven tells that identity was proven at the start.
 	Proven bool
 	// CountDelta is by how much the number of images changes.
@@ -47,6 +49,9 @@ type plan struct {
 	First *portolan.Issue
 	// Parted are repositories of which only a part has been applied.
 	Parted []string
+	// Unlisted is a repository that a complete catalogue lacked and that is
+	// there when asked: what else it lacked, nobody knows.
+	Unlisted string
 	// Untrusted tells that the reading ended early: what it lacks says nothing.
 	Untrusted bool
 }
@@ -125,10 +130,12 @@ func (r *reading) pause(ctx context.Context, cause error) (wait time.Duration, m
 	switch {
 	case errors.Is(cause, store.ErrLeaseLost):
 		return heldElsewhere, true, nil
+	case r.lease.Stale():
+		return 0, false, errors.Join(cause, r.noteFailure(ctx))
 	case isThrottled:
 		wait = min(throttled.Wait, r.Interval)
 		r.lease.Sync.Ledger.Throttled += wait
-	case !interrupted || r.lease.Stale():
+	case !interrupted:
 		return 0, false, errors.Join(cause, r.noteFailure(ctx))
 	}
 	if r.ran || isThrottled {
@@ -177,7 +184,8 @@ func (r *reading) meter() {
 	r.metered = now
 }
 
-func (r *reading) over() bool { return !r.Now().Before(r.until) }
+// over reports whether the slice should come to an end.
+func (r *reading) over() bool { return r.stopping.Load() || !r.Now().Before(r.until) }
 
 // work does the phases in order. nil means that the reading has ended.
 func (r *reading) work(ctx context.Context) error {

@@ -192,14 +192,13 @@ func refused(err error) bool {
 }
 
 // takeUnknown handles a repository that the catalogue lists and that does not
-// exist when asked: empty if nothing was known of it and the catalogue did not
-// announce anything, else failed.
+// exist when asked: empty if nothing was known of it, else failed.
 func (w *writer) takeUnknown(ctx context.Context, l *listed) error {
 	kept, err := w.DB.Keep(ctx, w.lease, []string{l.list[0].Path})
 	if err != nil {
 		return err
 	}
-	if k := kept[l.list[0].Path]; k != nil && len(k.Images) > 0 || l.list[0].Expect > 0 {
+	if k := kept[l.list[0].Path]; k != nil && len(k.Images) > 0 {
 		return w.fail(ctx, l, "tags", l.err)
 	}
 	l.rows, l.listing.Listed = nil, 0
@@ -281,8 +280,17 @@ func (w *writer) hold(ctx context.Context, staged store.StagedRepository) error 
 			c.Lack = append(c.Lack, k.Images[i].RowID)
 		}
 	}
+	w.noteLacking(kept[staged.Path], c.Lack)
 	w.ran = true
 	return w.applyParts(ctx, applied{Change: c})
+}
+
+// noteLacking notes whether images lack that did not lack before this reading.
+func (w *writer) noteLacking(kept *store.Kept, lack []int64) {
+	if len(lack) == 0 || w.plan.Newly {
+		return
+	}
+	w.plan.Newly = slices.ContainsFunc(kept.Images, func(i store.KeptImage) bool { return i.Lacks == 0 && slices.Contains(lack, i.RowID) })
 }
 
 // applyParts applies a change in as many transactions as it needs. Until the
@@ -384,6 +392,7 @@ func (w *writer) change(ctx context.Context, c *complete, kept *store.Kept) (sto
 	}
 	change := diff(&c.found, kept, history, w.Now())
 	change.Staged, change.State = c.staged, store.StagedDone
+	w.noteLacking(kept, change.Lack)
 	if c.staged.Vanished != store.InCatalogue {
 		change.Make = false
 	}
@@ -425,6 +434,7 @@ func (w *writer) count(c *complete) {
 	l.ManifestsRead += c.manifests
 	if c.back {
 		l.RepositoriesListed++
+		w.plan.Unlisted = c.staged.Path
 	}
 	if c.staged.Vanished != store.InCatalogue {
 		return

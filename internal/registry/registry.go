@@ -273,7 +273,7 @@ func (s *Service) Restore(ctx context.Context, account, id int64) error {
 		if r, err = tx.Registry(ctx, account, id); err != nil || !r.Type.Pull() {
 			return err
 		}
-		_, err = s.Request(ctx, tx, store.SyncRequest{AccountID: account, RegistryID: id, Cause: portolan.CauseAdd})
+		_, err = s.Request(ctx, tx, store.SyncRequest{AccountID: account, RegistryID: id, Cause: portolan.CauseAdd, Fresh: true})
 		return err
 	})
 	switch {

@@ -255,6 +255,20 @@ func (tx *Tx) DeletePolicy(ctx context.Context, account int64, folded string) er
 	return tx.execOne(ctx, `DELETE FROM policies WHERE account_id = $1 AND name_folded = $2`, account, folded)
 }
 
+// CountAttachments counts what is attached to a user of one type.
+func (tx *Tx) CountAttachments(ctx context.Context, account, user int64, policyType string) (int, error) {
+	var n int
+	err := tx.one(ctx, `SELECT count(*) FROM policy_attachments WHERE account_id = $1 AND user_id = $2 AND policy_type = $3`, []any{account, user, policyType}, &n)
+	return n, err
+}
+
+// CountAccess counts the users and the custom policies of an account.
+func (tx *Tx) CountAccess(ctx context.Context, account int64) (users, policies int, err error) {
+	err = tx.one(ctx, `SELECT (SELECT count(*) FROM users WHERE account_id = $1), (SELECT count(*) FROM policies WHERE account_id = $1)`,
+		[]any{account}, &users, &policies)
+	return users, policies, err
+}
+
 // Attach attaches a policy to a user; ErrConflict if it is attached, and
 // ErrNotFound for a custom policy that does not exist. name is folded for a
 // custom policy and as spelled by the system for a system policy.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -46,8 +45,9 @@ func (tx *Tx) SuspendAccount(ctx context.Context, id int64, suspended bool) erro
 	return tx.execOne(ctx, `UPDATE accounts SET suspended = $1, access_generation = access_generation + 1 WHERE id = $2`, flag(suspended), id)
 }
 
-// LockAccount keeps other changes of the account's registries out until the
-// transaction ends.
+// LockAccount keeps other writers of the account's registries out until the
+// transaction ends; ErrNotFound for an unknown account. It comes before every
+// other lock, so that no two transactions wait for each other.
 func (tx *Tx) LockAccount(ctx context.Context, id int64) error {
 	return tx.one(ctx, `SELECT id FROM accounts WHERE id = $1 @LOCK`, []any{id}, new(int64))
 }
@@ -63,18 +63,6 @@ func (tx *Tx) nextRevision(ctx context.Context, account int64) (int64, error) {
 	var revision int64
 	err := tx.one(ctx, `UPDATE accounts SET registry_generation = registry_generation + 1 WHERE id = $1 RETURNING registry_generation`, []any{account}, &revision)
 	return revision, err
-}
-
-// lockAccount keeps other writers of the account's registries out until the
-// transaction ends. It comes before every other lock, so that no two
-// transactions wait for each other.
-func (tx *Tx) lockAccount(ctx context.Context, account int64) error {
-	var id int64
-	err := tx.one(ctx, `SELECT id FROM accounts WHERE id = $1 @LOCK`, []any{account}, &id)
-	if errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
 }
 
 // AccessGeneration counts changes of the account's keys, users and policies.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -138,8 +139,18 @@ type Manifest struct {
 	Platforms    []string
 }
 
-// Manifests answers what the account has learnt of digests; unknown ones are
-// left out.
+// rank puts images first.
+func (m *Manifest) rank() int {
+	if m.Kind == portolan.KindImage {
+		return 0
+	}
+	return 1
+}
+
+// Manifests answers what the account has learnt of digests, each once; unknown
+// ones are left out. Only registries whose manifests are read and verified
+// teach: what others tell of a digest holds for their own rows. A digest that
+// is an image somewhere is one.
 func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.Digest) ([]Manifest, error) {
 	var list []Manifest
 	err := db.View(ctx, func(tx *Tx) error {
@@ -152,10 +163,16 @@ func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.D
 			m.Created, m.Platforms = instant(created), splitPlatforms(platforms)
 			return m, err
 		}, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
-			WHERE id IN (SELECT MAX(id) FROM images WHERE account_id = $1 AND digest IN (`+in+`) GROUP BY digest)
+			WHERE id IN (SELECT MAX(i.id) FROM images i JOIN registries r ON r.id = i.registry_id
+				WHERE i.account_id = $1 AND r.type = 'oci' AND i.digest IN (`+in+`) GROUP BY i.digest)
 			UNION
-			SELECT digest, kind, media_type, artifact_type, '', size, 0, subject, '' FROM artifacts WHERE account_id = $1 AND digest IN (`+in+`)`, args...)
-		list = found
+			SELECT a.digest, a.kind, a.media_type, a.artifact_type, '', a.size, 0, a.subject, '' FROM artifacts a
+			JOIN repositories p ON p.id = a.repository_id JOIN registries r ON r.id = p.registry_id
+			WHERE a.account_id = $1 AND r.type = 'oci' AND a.digest IN (`+in+`)`, args...)
+		slices.SortFunc(found, func(a, b Manifest) int {
+			return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Kind, b.Kind))
+		})
+		list = slices.CompactFunc(found, func(a, b Manifest) bool { return a.Digest == b.Digest })
 		return err
 	})
 	return list, err
@@ -260,9 +277,11 @@ func (tx *Tx) repository(ctx context.Context, s *portolan.Sync, c *Change) (int6
 	namespace, name := portolan.SplitRepository(r.Path)
 	var id int64
 	err := tx.one(ctx, `INSERT INTO repositories (account_id, registry_id, path, namespace, name, namespace_folded, name_folded, repo_id,
-			visibility, fingerprint, born, read_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-		ON CONFLICT (registry_id, path) DO UPDATE SET visibility = excluded.visibility, fingerprint = excluded.fingerprint, read_at = excluded.read_at,
+			staged_visibility, shown_from, fingerprint, born, read_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $11, $12)
+		ON CONFLICT (registry_id, path) DO UPDATE SET fingerprint = excluded.fingerprint, read_at = excluded.read_at,
+			visibility = CASE WHEN repositories.shown_from < excluded.shown_from THEN repositories.staged_visibility ELSE repositories.visibility END,
+			staged_visibility = excluded.staged_visibility, shown_from = excluded.shown_from,
 			born = CASE WHEN repositories.gone > 0 THEN excluded.born ELSE repositories.born END, gone = 0
 		RETURNING id`,
 		[]any{

@@ -87,10 +87,13 @@ func (c *Criteria) admits(r *portolan.Registry) bool {
 	return !c.Any || len(c.Terms) == 0
 }
 
+// maxDigits is the length of the longest id; an instance's is longer.
+const maxDigits = 19
+
 func (t *Term) admits(r *portolan.Registry, value string) bool {
 	switch t.Field {
 	case FieldInstance:
-		return value == r.InstanceID || value == strconv.FormatInt(r.ID, 10)
+		return value == r.InstanceID || len(value) <= maxDigits && value == strconv.FormatInt(r.ID, 10)
 	case FieldRegion:
 		return value == r.RegionID
 	case FieldType:
@@ -102,7 +105,45 @@ func (t *Term) admits(r *portolan.Registry, value string) bool {
 
 // few reports whether the criteria name images by a key.
 func (c *Criteria) few() bool {
-	return (!c.Any || len(c.Terms) == 1) && slices.ContainsFunc(c.Terms, func(t Term) bool { return t.Field == FieldDigest || t.Field == FieldUUID })
+	return (!c.Any || len(c.Terms) == 1) && slices.ContainsFunc(c.Terms, func(t Term) bool {
+		return t.Field == FieldDigest || t.Field == FieldUUID || t.Field == FieldImageID && !slices.Contains(t.Values, "")
+	})
+}
+
+// oneRegistry reports whether the criteria name a registry in which all is.
+func (c *Criteria) oneRegistry() bool {
+	return (!c.Any || len(c.Terms) == 1) && slices.ContainsFunc(c.Terms, func(t Term) bool { return t.Field == FieldInstance && len(t.Values) == 1 })
+}
+
+// ofPaths reports whether the criteria look at repositories.
+func (c *Criteria) ofPaths() bool {
+	return slices.ContainsFunc(c.Terms, func(t Term) bool {
+		switch t.Field {
+		case FieldRepoName, FieldRepoNamespace, FieldRepo, FieldPathEnd:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// byTag reports whether the criteria search the tags of images and name no
+// image or repository by a key, so that there is nothing quicker to look at.
+func (c *Criteria) byTag() bool {
+	if c.Any && len(c.Terms) > 1 {
+		return false
+	}
+	tag := false
+	for _, t := range c.Terms {
+		switch t.Field {
+		case FieldTag:
+			tag = true
+		case FieldTagIs, FieldDigest, FieldUUID, FieldImageID, FieldRepo:
+			return false
+		default:
+		}
+	}
+	return tag
 }
 
 // comparisons say how a field is compared with one value; %s is its

@@ -15,6 +15,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"portolan"
 )
 
 // ErrNotFound is returned when a row that was asked for by its key is absent.
@@ -23,9 +25,13 @@ var ErrNotFound = errors.New("not found")
 // ErrConflict is returned when a row with the same key exists.
 var ErrConflict = errors.New("already exists")
 
+// ErrEmpty is returned by Open for a database without a store that is not to
+// be made.
+var ErrEmpty = errors.New("there is no store in the database")
+
 // ErrDiskFull is returned when the database has no room left. Nothing of the
 // transaction was kept.
-var ErrDiskFull = errors.New("the database has no room left on its disk")
+var ErrDiskFull error = portolan.ErrNoRoom
 
 // DB is a store. Its methods may be called at the same time.
 type DB struct {
@@ -33,8 +39,10 @@ type DB struct {
 	write   *sql.DB
 	read    *sql.DB
 	now     func() time.Time
+	held    func(time.Duration)
 
 	registries snapshots
+	trails     trails
 }
 
 // Options of a store.
@@ -44,6 +52,9 @@ type Options struct {
 	// KeepSchema refuses a store that is not up to date instead of bringing it
 	// there: an older server may be working on it.
 	KeepSchema bool
+	// Held, if set, is told how long each writing transaction took from its
+	// begin, at which SQLite locks out other writers, to its end.
+	Held func(time.Duration)
 }
 
 // Open opens the store at a URL: postgres://… or sqlite:PATH. It brings the
@@ -53,7 +64,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, now: o.Now}
+	db := &DB{dialect: d, now: o.Now, held: o.Held}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -148,6 +159,9 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 	t, err := pool.BeginTx(ctx, o)
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	if began := time.Now(); writes && db.held != nil {
+		defer func() { db.held(time.Since(began)) }()
 	}
 	tx := &Tx{db: db, tx: t, writes: writes}
 	if err := fn(tx); err != nil {

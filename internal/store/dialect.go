@@ -28,6 +28,8 @@ type dialect struct {
 	conflict    func(error) bool
 	retryable   func(error) bool
 	full        func(error) bool
+	// missing tells that a table does not exist.
+	missing func(error) bool
 	// lock keeps other servers out while the schema changes.
 	lock string
 	// placeholder rewrites $n, nil to keep it.
@@ -51,6 +53,7 @@ var postgres = &dialect{
 	conflict:    pgCode("23505"),
 	retryable:   pgCode("40001", "40P01"),
 	full:        pgCode("53100"),
+	missing:     pgCode("42P01"),
 	lock:        "SELECT pg_advisory_xact_lock(7160417231)",
 }
 
@@ -69,6 +72,7 @@ var sqliteDialect = &dialect{
 	conflict:    sqliteCode(sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY),
 	retryable:   sqliteCode(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED),
 	full:        sqliteCode(sqlite3.SQLITE_FULL),
+	missing:     sqliteCode(sqlite3.SQLITE_ERROR), // of a plain SELECT: there is no other reason
 	placeholder: numbered,
 }
 

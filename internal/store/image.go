@@ -15,6 +15,7 @@ import (
 const (
 	visibleImage      = `r.deleted = 0 AND i.born <= r.published AND (i.gone = 0 OR i.gone > r.published)`
 	visibleRepository = `r.deleted = 0 AND p.born <= r.published AND (p.gone = 0 OR p.gone > r.published)`
+	publishedAccess   = `CASE WHEN p.shown_from <= r.published THEN p.staged_visibility ELSE p.visibility END`
 	publishedCount    = `CASE WHEN p.staged <= r.published THEN p.staged_count ELSE p.image_count END`
 	fromImages        = ` FROM images i JOIN registries r ON r.id = i.registry_id JOIN repositories p ON p.id = i.repository_id`
 	fromRepositories  = ` FROM repositories p JOIN registries r ON r.id = p.registry_id`
@@ -29,10 +30,8 @@ func (db *DB) Images(ctx context.Context, account int64, c Criteria, page, size 
 		return nil, 0, err
 	}
 	err = db.View(ctx, func(tx *Tx) error {
-		if total, err = tx.countImages(ctx, account, c, registries); err != nil {
-			return err
-		}
-		list, err = tx.imagePage(ctx, account, c, skipped(page, size), size, total)
+		w := &imageWalk{tx: tx, account: account, criteria: &c, registries: registries}
+		list, total, err = w.page(ctx, skipped(page, size), size)
 		return err
 	})
 	return attach(list, registries), total, err
@@ -49,58 +48,8 @@ func attach(list []portolan.Image, registries *Registries) []portolan.Image {
 	return list
 }
 
-// countImages counts without looking at images where the counts of registries
-// or repositories tell it: those of registries from memory, if they belong to
-// the state that the transaction sees.
-func (tx *Tx) countImages(ctx context.Context, account int64, c Criteria, registries *Registries) (total int, err error) {
-	if c.ofRegistries() {
-		images, generation := registries.imagesOf(&c)
-		var now int64
-		if err := tx.one(ctx, `SELECT registry_generation FROM accounts WHERE id = $1`, []any{account}, &now); err != nil || now == generation {
-			return images, err
-		}
-	}
-	args := []any{account}
-	where := c.where(&args)
-	switch {
-	case c.ofRegistries():
-		err = tx.one(ctx, `SELECT COALESCE(SUM(r.image_count), 0) FROM registries r WHERE r.account_id = $1 AND r.deleted = 0`+where, args, &total)
-	case c.ofRepositories():
-		err = tx.one(ctx, `SELECT COALESCE(SUM(`+publishedCount+`), 0)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total)
-	default:
-		err = tx.one(ctx, `SELECT count(*)`+fromImages+` WHERE i.account_id = $1 AND `+visibleImage+where, args, &total)
-	}
-	return total, err
-}
-
-// imagePage reads from the nearer end of the order, so that the last pages are
-// as quick as the first.
-func (tx *Tx) imagePage(ctx context.Context, account int64, c Criteria, offset, limit, total int) ([]portolan.Image, error) {
-	limit = min(limit, total-offset)
-	if limit <= 0 {
-		return nil, nil
-	}
-	direction, backwards := "DESC", offset > total/2
-	if backwards {
-		direction, offset = "ASC", total-offset-limit
-	}
-	args := []any{account}
-	where := c.where(&args)
-	n := len(args)
-	order := "i.updated"
-	if c.few() {
-		order = "+i.updated" // found by their key and sorted, not met in the order's index
-	}
-	list, err := collect(ctx, tx, scanImage, fmt.Sprintf(`SELECT `+imageFields+fromImages+` WHERE i.account_id = $1 AND `+visibleImage+`%s
-		ORDER BY %s %s, i.uuid %[3]s LIMIT $%d OFFSET $%d`, where, order, direction, n+1, n+2), append(args, limit, offset)...)
-	if backwards {
-		slices.Reverse(list)
-	}
-	return list, err
-}
-
 const imageFields = `i.uuid, i.digest, i.tags, i.tag_times, i.media_type, i.artifact_type, i.image_id, i.size, i.platforms,
-	i.created, i.pushed, i.updated, i.first_seen, p.repo_id, p.namespace, p.name, p.visibility,
+	i.created, i.pushed, i.updated, i.first_seen, p.repo_id, p.namespace, p.name, ` + publishedAccess + `,
 	r.id, r.account_id, r.type, r.region_id, r.instance_id, r.domain_name, r.port, r.protocol, r.net_type`
 
 func scanImage(row scanner) (portolan.Image, error) {
@@ -135,20 +84,56 @@ func (db *DB) ImagesByUUID(ctx context.Context, account int64, uuids []string) (
 // Repositories answers a page (from 1) of an account's repositories by id, the
 // newest first, and the number of all that the criteria select.
 func (db *DB) Repositories(ctx context.Context, account int64, c Criteria, page, size int) (list []portolan.Repository, total int, err error) {
+	registries, err := db.Registries(ctx, account)
+	if err != nil {
+		return nil, 0, err
+	}
 	err = db.View(ctx, func(tx *Tx) error {
-		args := []any{account}
-		where := c.whereRepository(&args)
-		if err := tx.one(ctx, `SELECT count(*)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total); err != nil {
+		if total, err = tx.countRepositories(ctx, account, &c, registries); err != nil {
 			return err
 		}
-		n := len(args)
-		list, err = collect(ctx, tx, scanRepository, fmt.Sprintf(`SELECT p.repo_id, p.namespace, p.name, p.visibility, `+publishedCount+`,
-			r.id, r.account_id, r.type, r.region_id, r.instance_id, r.domain_name, r.port, r.protocol, r.net_type`+fromRepositories+`
-			WHERE p.account_id = $1 AND `+visibleRepository+`%s ORDER BY p.id DESC LIMIT $%d OFFSET $%d`, where, n+1, n+2),
-			append(args, size, skipped(page, size))...)
+		list, err = tx.repositoryPage(ctx, account, &c, nearer(skipped(page, size), size, total))
 		return err
 	})
 	return list, total, err
+}
+
+func (tx *Tx) countRepositories(ctx context.Context, account int64, c *Criteria, registries *Registries) (total int, err error) {
+	if c.ofRegistries() {
+		_, repositories, generation := registries.countsOf(c)
+		if now, err := tx.registryGeneration(ctx, account); err != nil || now == generation {
+			return repositories, err
+		}
+	}
+	args := []any{account}
+	where := c.whereRepository(&args)
+	err = tx.one(ctx, `SELECT count(*)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total)
+	return total, err
+}
+
+func (tx *Tx) registryGeneration(ctx context.Context, account int64) (generation int64, err error) {
+	return generation, tx.one(ctx, `SELECT registry_generation FROM accounts WHERE id = $1`, []any{account}, &generation)
+}
+
+func (tx *Tx) repositoryPage(ctx context.Context, account int64, c *Criteria, s stretch) ([]portolan.Repository, error) {
+	if s.limit <= 0 {
+		return nil, nil
+	}
+	args := []any{account}
+	where := c.whereRepository(&args)
+	n := len(args)
+	owner := "p.account_id"
+	if c.oneRegistry() {
+		owner = "r.account_id" // or the database would walk those of all registries, which are in order
+	}
+	list, err := collect(ctx, tx, scanRepository, fmt.Sprintf(`SELECT p.repo_id, p.namespace, p.name, `+publishedAccess+`, `+publishedCount+`,
+		r.id, r.account_id, r.type, r.region_id, r.instance_id, r.domain_name, r.port, r.protocol, r.net_type`+fromRepositories+`
+		WHERE %s = $1 AND `+visibleRepository+`%s ORDER BY p.id %s LIMIT $%d OFFSET $%d`, owner, where, s.direction(), n+1, n+2),
+		append(args, s.limit, s.offset)...)
+	if s.backwards {
+		slices.Reverse(list)
+	}
+	return list, err
 }
 
 func scanRepository(row scanner) (portolan.Repository, error) {
@@ -162,9 +147,15 @@ func scanRepository(row scanner) (portolan.Repository, error) {
 // Distinct answers up to limit distinct values of a field, in order, that
 // contain a text, compared folded, over the account's visible rows.
 func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing string, limit int) ([]string, error) {
+	if !utf8.ValidString(containing) || strings.Contains(containing, "\x00") {
+		return nil, nil
+	}
+	if f == FieldTag {
+		return db.distinctTags(ctx, account, containing, limit)
+	}
 	columns := map[Field]string{
 		FieldRepoName: "p.name", FieldRepoNamespace: "p.namespace", FieldInstance: "r.instance_id", FieldRepo: "p.repo_id",
-		FieldRegion: "r.region_id", FieldTag: "i.tag", FieldDigest: "i.digest", FieldImageID: "i.image_id", FieldUUID: "i.uuid",
+		FieldRegion: "r.region_id", FieldDigest: "i.digest", FieldImageID: "i.image_id", FieldUUID: "i.uuid",
 	}
 	column, ok := columns[f]
 	if !ok {
@@ -174,9 +165,6 @@ func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing s
 	folded := map[Field]string{FieldRepoName: "p.name_folded", FieldRepoNamespace: "p.namespace_folded"}[f]
 	if folded == "" {
 		folded = "LOWER(" + column + ")"
-	}
-	if !utf8.ValidString(containing) || strings.Contains(containing, "\x00") {
-		return nil, nil
 	}
 	c := Criteria{Terms: []Term{{Field: f, Values: []string{containing}}}}
 	from, visible, owner := fromRepositories, visibleRepository, "p.account_id"
@@ -190,6 +178,29 @@ func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing s
 			`SELECT DISTINCT `+column+from+` WHERE `+owner+` = $1 AND `+visible+` AND `+column+` <> '' AND @INSTR(`+folded+`, CAST($2 AS TEXT)) > 0
 			ORDER BY 1 LIMIT $3`, account, portolan.Fold(containing), limit)
 		return err
+	})
+	return list, err
+}
+
+// distinctTags is Distinct for tags, of which an image has several in one text.
+func (db *DB) distinctTags(ctx context.Context, account int64, containing string, limit int) ([]string, error) {
+	containing = portolan.Fold(containing)
+	var list []string
+	err := db.View(ctx, func(tx *Tx) error {
+		return each(ctx, tx, func(row scanner) error {
+			var tags string
+			err := row.Scan(&tags)
+			for tag := range strings.SplitSeq(tags, "\n") {
+				i, known := slices.BinarySearch(list, tag)
+				if known || i >= limit || !strings.Contains(portolan.Fold(tag), containing) {
+					continue
+				}
+				list = slices.Insert(list, i, tag)
+				list = list[:min(len(list), limit)]
+			}
+			return err
+		}, `SELECT DISTINCT i.tags`+fromImages+` WHERE i.account_id = $1 AND `+visibleImage+` AND i.tags <> ''
+			AND @INSTR(i.tags_folded, CAST($2 AS TEXT)) > 0`, account, containing)
 	})
 	return list, err
 }

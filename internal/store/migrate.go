@@ -45,6 +45,9 @@ func (tx *Tx) schemaVersion(ctx context.Context, newest int) (int, error) {
 
 func (tx *Tx) checkSchema(ctx context.Context, newest int) error {
 	have, err := tx.schemaVersion(ctx, newest)
+	if tx.db.dialect.missing(err) {
+		return ErrEmpty
+	}
 	if err == nil && have < newest {
 		return fmt.Errorf("the store is that of an older Portolan (schema %d, this one has %d): start this version's server first, it brings the store up to date", have, newest)
 	}

@@ -34,15 +34,15 @@ func purgeSteps() []purgeStep {
 		{`UPDATE syncs SET staging = 0 WHERE id IN (SELECT s.id FROM syncs s WHERE s.staging = 1 AND s.ended > 0 AND s.ended <= $1
 			AND NOT EXISTS (SELECT 1 FROM sync_repositories w WHERE w.sync_id = s.id)
 			AND NOT EXISTS (SELECT 1 FROM sync_rows w WHERE w.sync_id = s.id) LIMIT $2)`, plain, ``},
-		{deleteImages, plain, `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
+		{deleteGone, plain, `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
 			WHERE i.superseded = 1 AND i.gone <= r.published AND CAST($1 AS BIGINT) > 0 LIMIT $2`},
-		{deleteImages, plain, `SELECT i.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
+		{deleteGone, plain, `SELECT i.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
 			AND i.superseded = 0 AND i.gone_at > 0 AND i.gone_at < $1 - r.persistence_day * 86400000 AND i.gone <= r.published LIMIT $2`},
 		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
 			WHERE p.gone > 0 AND p.gone <= r.published AND CAST($1 AS BIGINT) > 0 LIMIT $2)`, plain, ``},
 		// A repository is remembered as long as one of its images is.
-		{`DELETE FROM repositories WHERE id IN (SELECT p.id FROM registries r JOIN repositories p ON p.registry_id = r.id
+		{`DELETE FROM repositories WHERE gone > 0 AND id IN (SELECT p.id FROM registries r JOIN repositories p ON p.registry_id = r.id
 			WHERE p.gone > 0 AND p.gone <= r.published AND CAST($1 AS BIGINT) > 0
 			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id) AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.repository_id = p.id)
 			LIMIT $2)`, plain, ``},
@@ -69,7 +69,12 @@ func purgeSteps() []purgeStep {
 	}
 }
 
-const deleteImages = `DELETE FROM images WHERE id IN (%s)`
+// What is gone may come back while a deletion waits for its row; the condition
+// on the row itself is then looked at once more.
+const (
+	deleteImages = `DELETE FROM images WHERE id IN (%s)`
+	deleteGone   = `DELETE FROM images WHERE gone > 0 AND id IN (%s)`
+)
 
 // Purge deletes rows that are past their time, at most limit in a transaction,
 // and answers how many. It is to be called again while it answers more than 0.

@@ -11,7 +11,7 @@ import (
 
 const registryColumns = `id, account_id, type, name, domain_name, host_ip, port, protocol, net_type, vpc_id, region_id, version,
 	user_name, has_password, jenkins_env, white_list, black_list, token_prefix, trans_per_hour, persistence_day, extra, instance_id,
-	created, modified, deleted, image_count, sync_status, sync_error, sync_message, last_sync`
+	created, modified, deleted, image_count, repository_count, sync_status, sync_error, sync_message, last_sync`
 
 func scanRegistry(row scanner) (*portolan.Registry, error) {
 	var r portolan.Registry
@@ -19,7 +19,7 @@ func scanRegistry(row scanner) (*portolan.Registry, error) {
 	var extra string
 	err := row.Scan(&r.ID, &r.AccountID, &r.Type, &r.Name, &r.DomainName, &r.HostIP, &r.Port, &r.Protocol, &r.NetType, &r.VpcID, &r.RegionID, &r.Version,
 		&r.UserName, &hasPassword, &r.JenkinsEnv, &r.WhiteList, &r.BlackList, &r.TokenPrefix, &r.TransPerHour, &r.PersistenceDay, &extra, &r.InstanceID,
-		&created, &modified, &deleted, &r.ImageCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync)
+		&created, &modified, &deleted, &r.ImageCount, &r.RepositoryCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (db *DB) Registry(ctx context.Context, account, id int64) (*portolan.Regist
 // changes a registry of the account until it ends.
 func (tx *Tx) Registry(ctx context.Context, account, id int64) (*portolan.Registry, error) {
 	if tx.writes {
-		if err := tx.lockAccount(ctx, account); err != nil {
+		if err := tx.LockAccount(ctx, account); err != nil {
 			return nil, err
 		}
 	}
@@ -101,7 +101,7 @@ func (db *DB) SameRegistry(ctx context.Context, r *portolan.Registry) (int64, er
 // restored included. In a writing transaction the number stays until it ends.
 func (tx *Tx) CountRegistries(ctx context.Context, account int64) (int, error) {
 	if tx.writes {
-		if err := tx.lockAccount(ctx, account); err != nil {
+		if err := tx.LockAccount(ctx, account); err != nil {
 			return 0, err
 		}
 	}
@@ -208,14 +208,14 @@ func (db *DB) DueRegistries(ctx context.Context, limit int) ([]Due, error) {
 	return list, err
 }
 
-// SetNextSync says when a registry is to be read next.
-func (tx *Tx) SetNextSync(ctx context.Context, id int64, at time.Time) error {
-	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0`, millis(at), id)
+// HastenSync has a registry read at a time, unless it is to be read sooner.
+func (tx *Tx) HastenSync(ctx context.Context, id int64, at time.Time) error {
+	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0 AND (next_sync = 0 OR next_sync > $1)`, millis(at), id)
 	return err
 }
 
-// SetCredentialWorked remembers that the credential of that version works.
-func (tx *Tx) SetCredentialWorked(ctx context.Context, id, version int64) error {
-	_, err := tx.exec(ctx, `UPDATE registries SET worked_with = $1 WHERE id = $2`, version, id)
+// SetNextSync says when a registry is to be read next.
+func (tx *Tx) SetNextSync(ctx context.Context, id int64, at time.Time) error {
+	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0`, millis(at), id)
 	return err
 }

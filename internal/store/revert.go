@@ -76,6 +76,9 @@ func (tx *Tx) revertCount(ctx context.Context, repository, generation int64, r *
 	if err := tx.countStaged(ctx, generation, repository, r.Count); err != nil {
 		return err
 	}
+	if _, err := tx.exec(ctx, `UPDATE repositories SET staged_visibility = visibility WHERE id = $1 AND shown_from = $2`, repository, generation); err != nil {
+		return err
+	}
 	_, err := tx.exec(ctx, `UPDATE repositories SET gone = born WHERE id = $1 AND born = $2 AND gone = 0`, repository, generation)
 	return err
 }

@@ -26,14 +26,16 @@ type Registries struct {
 	byID       map[int64]int
 	live       bitset
 	types      map[portolan.RegistryType]bitset
-	// images is the sum of the registries' ImageCount.
-	images int
+	// images and repositories are the sums of the registries' counts.
+	images, repositories int
 	// grams lists the slots whose names have, or once had, two characters in a
 	// row; a candidate is always compared with the name it has now.
 	grams map[gram][]int32
 	// found remembers which slots have a text in their names, ascending, and is
 	// kept up to date, so that a text that is asked for again costs nothing.
 	found map[string][]int32
+	// listed is the length of the lists in found when they were made.
+	listed int
 }
 
 type slot struct {
@@ -44,7 +46,10 @@ type slot struct {
 type gram [2]rune
 
 const (
-	maxFound = 256
+	// maxFound bounds the texts that are remembered, maxListed the slots in
+	// their lists.
+	maxFound  = 256
+	maxListed = 500_000
 	// A list half of which is gone is made anew.
 	sparse = 2
 )
@@ -56,9 +61,9 @@ func newRegistries() *Registries {
 }
 
 func (v *Registries) clear() {
-	v.slots, v.live, v.images = nil, nil, 0
+	v.slots, v.live, v.images, v.repositories = nil, nil, 0, 0
 	v.byID, v.types = map[int64]int{}, map[portolan.RegistryType]bitset{}
-	v.grams, v.found = map[gram][]int32{}, map[string][]int32{}
+	v.grams, v.found, v.listed = map[gram][]int32{}, map[string][]int32{}, 0
 }
 
 // older orders registries as slots do: by creation, then id.
@@ -112,12 +117,14 @@ func (v *Registries) append(r *portolan.Registry) {
 	v.live = v.live.set(at)
 	v.types[r.Type] = v.types[r.Type].set(at)
 	v.images += r.ImageCount
+	v.repositories += r.RepositoryCount
 	v.index(at)
 }
 
 func (v *Registries) replace(at int, r *portolan.Registry) {
 	s := &v.slots[at]
 	v.images += r.ImageCount - s.registry.ImageCount
+	v.repositories += r.RepositoryCount - s.registry.RepositoryCount
 	renamed := s.registry.Name != r.Name
 	s.registry = r
 	if renamed {
@@ -132,6 +139,7 @@ func (v *Registries) remove(at int) {
 	v.live.unset(at)
 	v.types[r.Type].unset(at)
 	v.images -= r.ImageCount
+	v.repositories -= r.RepositoryCount
 	v.slots[at] = slot{}
 	for text, list := range v.found {
 		v.found[text] = without(list, at)
@@ -268,10 +276,13 @@ func (v *Registries) find(text string) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.found) >= maxFound {
+	list := v.scan(text)
+	if len(v.found) >= maxFound || v.listed+len(list) > maxListed {
 		clear(v.found)
+		v.listed = 0
 	}
-	v.found[text] = v.scan(text)
+	v.found[text] = list
+	v.listed += len(list)
 }
 
 // scan answers the slots with a text in their names, by way of the rarest two
@@ -348,20 +359,21 @@ func (v *Registries) Images() int {
 	return v.images
 }
 
-// imagesOf is the number of images in the registries that criteria admit which
-// are ofRegistries, and the generation for which that holds.
-func (v *Registries) imagesOf(c *Criteria) (images int, generation int64) {
+// countsOf are the numbers of images and repositories in the registries that
+// criteria admit which are ofRegistries, and the generation for which they hold.
+func (v *Registries) countsOf(c *Criteria) (images, repositories int, generation int64) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	if len(c.Terms) == 0 {
-		return v.images, v.generation
+		return v.images, v.repositories, v.generation
 	}
 	for i := range v.slots {
 		if r := v.slots[i].registry; r != nil && c.admits(r) {
 			images += r.ImageCount
+			repositories += r.RepositoryCount
 		}
 	}
-	return images, v.generation
+	return images, repositories, v.generation
 }
 
 // bitset is a set of slots.

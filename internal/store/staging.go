@@ -90,12 +90,13 @@ func (db *DB) TodoRepositories(ctx context.Context, l *Lease, limit int) ([]Stag
 	return list, err
 }
 
-// TodoGroup is a group of repositories that are still to be read.
+// TodoGroup is a group of which repositories are still to be read.
 type TodoGroup struct {
-	Name   string
-	Count  int
+	Name string
+	// Expect is the number of rows that a list of the whole group holds.
 	Expect int
-	// Untouched tells that nothing of it has been read or is unknown in size.
+	// Untouched tells that all of it is still to be read, and none of unknown
+	// size.
 	Untouched bool
 }
 
@@ -106,11 +107,12 @@ func (db *DB) TodoGroups(ctx context.Context, l *Lease) ([]TodoGroup, error) {
 		var err error
 		list, err = collect(ctx, tx, func(row scanner) (g TodoGroup, err error) {
 			var untouched int
-			err = row.Scan(&g.Name, &g.Count, &g.Expect, &untouched)
+			err = row.Scan(&g.Name, &g.Expect, &untouched)
 			g.Untouched = untouched != 0
 			return g, err
-		}, `SELECT grouping_key, count(*), SUM(expect), MIN(CASE WHEN expect >= 0 AND resume = '' AND vanished = 0 THEN 1 ELSE 0 END)
-			FROM sync_repositories WHERE sync_id = $1 AND state = 'todo' AND grouping_key <> '' GROUP BY grouping_key ORDER BY grouping_key`, l.Sync.ID)
+		}, `SELECT grouping_key, SUM(expect), MIN(CASE WHEN state = 'todo' AND expect >= 0 AND resume = '' THEN 1 ELSE 0 END)
+			FROM sync_repositories WHERE sync_id = $1 AND vanished = 0 AND grouping_key <> ''
+			GROUP BY grouping_key HAVING MAX(CASE WHEN state = 'todo' THEN 1 ELSE 0 END) = 1 ORDER BY grouping_key`, l.Sync.ID)
 		return err
 	})
 	return list, err

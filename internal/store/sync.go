@@ -49,7 +49,7 @@ type SyncRequest struct {
 // to be made for it: not when it was joined, nor while another one runs, whose
 // end starts it.
 func (tx *Tx) RequestSync(ctx context.Context, q SyncRequest) (id string, start bool, err error) {
-	if err := tx.lockAccount(ctx, q.AccountID); err != nil {
+	if err := tx.LockAccount(ctx, q.AccountID); err != nil {
 		return "", false, err
 	}
 	open, err := collect(ctx, tx, scanSync,
@@ -59,7 +59,11 @@ func (tx *Tx) RequestSync(ctx context.Context, q SyncRequest) (id string, start 
 	}
 	running := false
 	for _, s := range open {
-		if s.Status == portolan.SyncPending || !q.Fresh && (s.Full || !q.Full) {
+		joins, err := tx.joins(ctx, s, &q)
+		if err != nil {
+			return "", false, err
+		}
+		if joins {
 			_, err := tx.exec(ctx, `UPDATE syncs SET whole = CASE WHEN status = 'pending' AND $1 = 1 THEN 1 ELSE whole END,
 				confirm_vanished = CASE WHEN $2 = 1 THEN 1 ELSE confirm_vanished END WHERE id = $3`, flag(q.Full), flag(q.ConfirmVanished), s.ID)
 			return s.ID, false, err
@@ -70,6 +74,23 @@ func (tx *Tx) RequestSync(ctx context.Context, q SyncRequest) (id string, start 
 		VALUES ($1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM syncs WHERE registry_id = $2), $3, $2, $4, 'pending', $5, $6, $7)`,
 		q.NewID, q.RegistryID, q.AccountID, q.Cause, flag(q.Full), flag(q.ConfirmVanished), millis(tx.Now()))
 	return q.NewID, !running, err
+}
+
+// joins reports whether an open reading does what a request asks for. One that
+// runs does not if it is too late for it to confirm anything.
+func (tx *Tx) joins(ctx context.Context, s *portolan.Sync, q *SyncRequest) (bool, error) {
+	if s.Status == portolan.SyncPending {
+		return true, nil
+	}
+	if q.Fresh || q.Full && !s.Full {
+		return false, nil
+	}
+	if !q.ConfirmVanished || s.ConfirmVanished {
+		return true, nil
+	}
+	var decided int64
+	err := tx.one(ctx, `SELECT decided FROM syncs WHERE id = $1`, []any{s.ID}, &decided)
+	return decided == 0, err
 }
 
 // Sync answers a reading of a registry, the latest for id ""; ErrNotFound if
@@ -152,7 +173,7 @@ func (db *DB) Claim(ctx context.Context, id, owner string, ttl time.Duration) (*
 			return err
 		}
 		if status == string(portolan.SyncPending) {
-			if err := tx.lockAccount(ctx, account); err != nil {
+			if err := tx.LockAccount(ctx, account); err != nil {
 				return err
 			}
 		}
@@ -230,22 +251,27 @@ func (db *DB) NoteFailure(ctx context.Context, l *Lease) error {
 	})
 }
 
-// ConfirmVanished reports whether somebody has asked this reading to believe
-// that images are gone; it can be asked while the reading runs.
-func (db *DB) ConfirmVanished(ctx context.Context, id string) (bool, error) {
-	var confirm int64
-	err := db.View(ctx, func(tx *Tx) error {
-		return tx.one(ctx, `SELECT confirm_vanished FROM syncs WHERE id = $1`, []any{id}, &confirm)
+// Decide reports whether somebody has asked this reading to believe that images
+// are gone. It can be asked while the reading runs, until this call: a later
+// request makes another reading.
+func (db *DB) Decide(ctx context.Context, l *Lease) (confirmed bool, err error) {
+	err = db.leased(ctx, l, func(tx *Tx) error {
+		var confirm int64
+		err := tx.one(ctx, `UPDATE syncs SET decided = 1 WHERE id = $1 RETURNING confirm_vanished`, []any{l.Sync.ID}, &confirm)
+		confirmed = confirm != 0
+		return err
 	})
-	return confirm != 0, err
+	return confirmed, err
 }
 
 // Finish is how a reading ends.
 type Finish struct {
 	// CountDelta is by how much the generation changes the number of images.
 	CountDelta int
-	NextSync   time.Time
-	Guard      string
+	// NextSync is when the registry is to be read next; zero leaves that as it
+	// is.
+	NextSync time.Time
+	Guard    string
 	// CredentialVersion is the version that worked, 0 if it did not.
 	CredentialVersion int64
 }
@@ -268,7 +294,9 @@ func (tx *Tx) Finish(ctx context.Context, l *Lease, f Finish) (waiting string, e
 		return "", err
 	}
 	if _, err := tx.exec(ctx, `UPDATE registries SET revision = $1, published = $2, image_count = image_count + $3, sync_status = $4,
-			sync_error = $5, sync_message = $6, last_sync = $7, next_sync = CASE WHEN deleted = 0 THEN CAST($8 AS BIGINT) ELSE 0 END, guard = $9,
+			repository_count = (SELECT count(*) FROM repositories p WHERE p.registry_id = registries.id AND p.born <= $2 AND (p.gone = 0 OR p.gone > $2)),
+			sync_error = $5, sync_message = $6, last_sync = $7, guard = $9,
+			next_sync = CASE WHEN deleted > 0 THEN 0 WHEN CAST($8 AS BIGINT) > 0 THEN CAST($8 AS BIGINT) ELSE next_sync END,
 			worked_with = CASE WHEN CAST($10 AS BIGINT) > 0 THEN CAST($10 AS BIGINT) ELSE worked_with END
 		WHERE id = $11`,
 		revision, s.Generation, f.CountDelta, s.Status, s.Ledger.ErrorCode, s.Ledger.ErrorMessage, millis(s.Ended), millis(f.NextSync), f.Guard,

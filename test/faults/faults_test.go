@@ -40,6 +40,7 @@ func (f *fault) applies(name string) bool {
 // rest of the reading.
 func TestFaults(t *testing.T) {
 	full := long(t)
+	t.Parallel()
 	var cases, missed atomic.Int64
 	t.Run("cases", func(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(origins())) {

@@ -52,12 +52,11 @@ func (g *gate) key(r *http.Request) string {
 
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, first := g.note(r)
-	switch {
-	case fault == nil:
+	if fault == nil {
 		g.next.ServeHTTP(w, r)
-	default:
-		fault.do(&struck{g.next, first}, w, r)
+		return
 	}
+	fault.do(&struck{g.next, first}, w, r)
 }
 
 // struck is the origin as a fault sees it.

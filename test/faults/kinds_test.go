@@ -74,7 +74,9 @@ func throttled(_ *struck, w http.ResponseWriter, r *http.Request) {
 	respond(w, r, http.StatusTooManyRequests, "application/json", errorBody(r))
 }
 
-func emptyBody(_ *struck, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+func emptyBody(_ *struck, w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusBadGateway)
+}
 
 func reset(_ *struck, w http.ResponseWriter, _ *http.Request) {
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {

@@ -299,6 +299,7 @@ func TestImagesResume(t *testing.T) {
 	}
 	for _, i := range []int{0, 99, 100, 150, 249} {
 		l := listing(path)
+		l.Repository.Expect = 250 // as the catalogue announces
 		l.Resume = all[i].Cursor
 		rest, err := images(t.Context(), s, l)
 		if err != nil || len(rest) != 249-i || l.Listed != 249-i || l.Announced != 250 {

@@ -50,7 +50,11 @@ func (s *sweep) read(ctx context.Context, from place, expect int) error {
 
 // begin finds the page to begin with, and cuts it at the place.
 func (s *sweep) begin(ctx context.Context, from place, expect int) (page[artifact], error) {
-	p, err := s.page(ctx, max(1, from.page, lastPage(expect)))
+	first := from.page
+	if first == 0 {
+		first = max(1, lastPage(expect))
+	}
+	p, err := s.page(ctx, first)
 	if err == nil && from.page == 0 && p.number != max(1, lastPage(p.total)) {
 		p, err = s.page(ctx, max(1, lastPage(p.total)))
 	}

@@ -95,6 +95,7 @@ CREATE TABLE registries (
   deleted BIGINT NOT NULL DEFAULT 0,
   published BIGINT NOT NULL DEFAULT 0,
   image_count BIGINT NOT NULL DEFAULT 0,
+  repository_count BIGINT NOT NULL DEFAULT 0,
   sync_status TEXT NOT NULL DEFAULT 'pending',
   sync_error TEXT NOT NULL DEFAULT '',
   sync_message TEXT NOT NULL DEFAULT '',
@@ -112,7 +113,8 @@ CREATE INDEX registries_deleted ON registries (deleted) WHERE deleted > 0;
 CREATE UNIQUE INDEX registries_instance ON registries (instance_id);
 
 -- Readers see the generation that the registry has published: a row with
--- born <= published and not (0 < gone <= published).
+-- born <= published and not (0 < gone <= published), the staged count once
+-- staged <= published, the staged visibility once shown_from <= published.
 CREATE TABLE repositories (
   id @ID,
   account_id BIGINT NOT NULL,
@@ -124,6 +126,8 @@ CREATE TABLE repositories (
   name_folded TEXT NOT NULL,
   repo_id @KEY NOT NULL,
   visibility TEXT NOT NULL DEFAULT '',
+  staged_visibility TEXT NOT NULL DEFAULT '',
+  shown_from BIGINT NOT NULL DEFAULT 0,
   fingerprint TEXT NOT NULL DEFAULT '',
   born BIGINT NOT NULL,
   gone BIGINT NOT NULL DEFAULT 0,
@@ -136,6 +140,7 @@ CREATE TABLE repositories (
 CREATE UNIQUE INDEX repositories_repo_id ON repositories (repo_id);
 CREATE INDEX repositories_gone ON repositories (registry_id, gone) WHERE gone > 0;
 CREATE INDEX repositories_account ON repositories (account_id, id);
+CREATE INDEX repositories_registry ON repositories (registry_id, id, born, gone);
 
 -- A changed image is a new version: the old row gone, a new one born with the
 -- same uuid. lacks counts the readings that lacked an image and were not
@@ -169,9 +174,16 @@ CREATE TABLE images (
   updated BIGINT NOT NULL,
   first_seen BIGINT NOT NULL
 );
-CREATE INDEX images_account ON images (account_id, updated, uuid);
-CREATE INDEX images_registry ON images (registry_id, updated, uuid);
+-- The first two have what it takes to tell whether a row is visible, so that a
+-- page far from either end is found without reading the rows before it.
+CREATE INDEX images_account ON images (account_id, updated, uuid, registry_id, born, gone);
+CREATE INDEX images_registry ON images (registry_id, updated, uuid, born, gone);
 CREATE INDEX images_repository ON images (repository_id, updated, uuid);
+-- A search in tags reads this index from end to end. PostgreSQL refuses entries
+-- of a third of a page, so images with many tags are apart.
+CREATE INDEX images_tags ON images (registry_id, gone, born, tags_folded, id) WHERE length(tags_folded) <= 500;
+CREATE INDEX images_many_tags ON images (registry_id) WHERE length(tags_folded) > 500;
+CREATE INDEX images_image_id ON images (account_id, image_id);
 CREATE INDEX images_digest ON images (account_id, digest, id);
 CREATE INDEX images_uuid ON images (account_id, uuid);
 CREATE INDEX images_lacking ON images (registry_id, lacked) WHERE lacks > 0;
@@ -193,7 +205,8 @@ CREATE TABLE artifacts (
 CREATE INDEX artifacts_digest ON artifacts (account_id, digest);
 
 -- Readings. ledger and plan are JSON. The lease keeps a rescued twin out,
--- staging tells that there are rows of sync_repositories.
+-- staging tells that there are rows of sync_repositories, decided that it has
+-- looked at confirm_vanished for the last time.
 CREATE TABLE syncs (
   id @KEY PRIMARY KEY,
   seq BIGINT NOT NULL,
@@ -203,6 +216,7 @@ CREATE TABLE syncs (
   status TEXT NOT NULL,
   whole BIGINT NOT NULL DEFAULT 0,
   confirm_vanished BIGINT NOT NULL DEFAULT 0,
+  decided BIGINT NOT NULL DEFAULT 0,
   generation BIGINT NOT NULL DEFAULT 0,
   created BIGINT NOT NULL,
   started BIGINT NOT NULL DEFAULT 0,

@@ -1,0 +1,314 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"portolan"
+)
+
+// stretch is a part of a list: limit rows after offset, counted from the end
+// if backwards.
+type stretch struct {
+	offset, limit int
+	backwards     bool
+}
+
+// nearer is a page of a list of total rows, counted from the nearer end, so
+// that the last pages are as quick as the first.
+func nearer(offset, limit, total int) stretch {
+	s := stretch{offset: offset, limit: min(limit, total-offset)}
+	if offset > total/2 {
+		s.offset, s.backwards = total-offset-s.limit, true
+	}
+	return s
+}
+
+func (s *stretch) direction() string {
+	if s.backwards {
+		return "ASC"
+	}
+	return "DESC"
+}
+
+// imageWalk reads a page of images and their number in a transaction.
+type imageWalk struct {
+	tx         *Tx
+	account    int64
+	criteria   *Criteria
+	registries *Registries
+}
+
+func (w *imageWalk) page(ctx context.Context, offset, limit int) (list []portolan.Image, total int, err error) {
+	if w.criteria.byTag() {
+		return w.pageByTag(ctx, offset, limit)
+	}
+	if total, err = w.count(ctx); err != nil {
+		return nil, 0, err
+	}
+	list, err = w.read(ctx, nearer(offset, limit, total))
+	return list, total, err
+}
+
+// count counts without looking at images where the counts of registries or
+// repositories tell it: those of registries from memory, if they belong to the
+// state that the transaction sees.
+func (w *imageWalk) count(ctx context.Context) (total int, err error) {
+	c := w.criteria
+	if c.ofRegistries() {
+		images, _, generation := w.registries.countsOf(c)
+		if now, err := w.tx.registryGeneration(ctx, w.account); err != nil || now == generation {
+			return images, err
+		}
+	}
+	args := []any{w.account}
+	where := c.where(&args)
+	switch {
+	case c.ofRegistries():
+		err = w.tx.one(ctx, `SELECT COALESCE(SUM(r.image_count), 0) FROM registries r WHERE r.account_id = $1 AND r.deleted = 0`+where, args, &total)
+	case c.ofRepositories():
+		err = w.tx.one(ctx, `SELECT COALESCE(SUM(`+publishedCount+`), 0)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total)
+	default:
+		err = w.tx.one(ctx, `SELECT count(*)`+w.from()+` WHERE i.account_id = $1 AND `+visibleImage+where, args, &total)
+	}
+	return total, err
+}
+
+// from joins what the criteria look at.
+func (w *imageWalk) from() string {
+	const from = ` FROM images i JOIN registries r ON r.id = i.registry_id`
+	if w.criteria.ofPaths() {
+		return from + ` JOIN repositories p ON p.id = i.repository_id`
+	}
+	return from
+}
+
+// read reads a stretch of the order. The rows are found in the index alone,
+// and only those of the stretch are read.
+func (w *imageWalk) read(ctx context.Context, s stretch) ([]portolan.Image, error) {
+	if s.limit <= 0 {
+		return nil, nil
+	}
+	after, offset, err := w.seek(ctx, &s)
+	if err != nil {
+		return nil, err
+	}
+	found, args := w.ordered(`i.id`, &s, after)
+	n := len(args)
+	list, err := collect(ctx, w.tx, scanImage, fmt.Sprintf(`SELECT `+imageFields+` FROM (%s LIMIT $%d OFFSET $%d) x
+		JOIN images i ON i.id = x.id JOIN registries r ON r.id = i.registry_id JOIN repositories p ON p.id = i.repository_id`, found, n+1, n+2),
+		append(args, s.limit, offset)...)
+	newestFirst(list)
+	return list, err
+}
+
+// ordered is the query of columns of the images in their order, from a mark on.
+func (w *imageWalk) ordered(columns string, s *stretch, from *mark) (query string, args []any) {
+	args = []any{w.account}
+	where := w.criteria.where(&args)
+	if from != nil {
+		than := "<="
+		if s.backwards {
+			than = ">="
+		}
+		args = append(args, from.updated, from.uuid)
+		where += fmt.Sprintf(` AND (i.updated, i.uuid) %s (CAST($%d AS BIGINT), CAST($%d AS TEXT))`, than, len(args)-1, len(args))
+	}
+	order := "i.updated"
+	if w.criteria.few() {
+		order = "+i.updated" // found by their key and sorted, not met in the order's index
+	}
+	return fmt.Sprintf(`SELECT %s%s WHERE i.account_id = $1 AND `+visibleImage+`%s ORDER BY %s %s, i.uuid %[5]s`,
+		columns, w.from(), where, order, s.direction()), args
+}
+
+func newestFirst(list []portolan.Image) {
+	slices.SortFunc(list, func(a, b portolan.Image) int {
+		return cmp.Or(b.Updated.Compare(a.Updated), cmp.Compare(b.UUID, a.UUID))
+	})
+}
+
+const (
+	// maxCollected is how many images that have a tag are sorted in memory.
+	maxCollected = 1_000
+	fetchBatch   = 200
+)
+
+// tagged is an image that has a tag.
+type tagged struct{ id, registry int64 }
+
+// tagParts are visibleImage in parts, so that each is a range of an index and
+// nothing is left to be compared but the tags: a third of the time.
+func tagParts() []string {
+	const visible = `r.deleted = 0 AND i.born <= r.published AND `
+	return []string{
+		visible + `i.gone = 0 AND length(i.tags_folded) <= 500`,
+		visible + `i.gone > r.published AND length(i.tags_folded) <= 500`,
+		visible + `(i.gone = 0 OR i.gone > r.published) AND length(i.tags_folded) > 500`,
+	}
+}
+
+// pageByTag looks at the tags of all images once: it collects the few that
+// have one, or counts the many, which then lie close in the order.
+func (w *imageWalk) pageByTag(ctx context.Context, offset, limit int) (list []portolan.Image, total int, err error) {
+	var all []tagged
+	many := false
+	for _, part := range tagParts() {
+		found, err := w.collectTagged(ctx, part)
+		if err != nil {
+			return nil, 0, err
+		}
+		total += len(found)
+		all = append(all, found...)
+		if len(found) <= maxCollected {
+			continue
+		}
+		many = true
+		last := found[len(found)-1].registry
+		rest, err := w.countTagged(ctx, part, last)
+		if err != nil {
+			return nil, 0, err
+		}
+		total += rest - (len(found) - slices.IndexFunc(found, func(t tagged) bool { return t.registry == last }))
+	}
+	if many {
+		list, err = w.read(ctx, nearer(offset, limit, total))
+		return list, total, err
+	}
+	list, err = w.tx.imagesByID(ctx, all)
+	start := min(offset, len(list))
+	return list[start:min(start+limit, len(list))], total, err
+}
+
+// taggedFrom reads a part of the index of tags, registry by registry, which is
+// its order; the plus keeps the registries in the order of their ids.
+func (w *imageWalk) taggedFrom(part string, first int64) (from string, args []any) {
+	args = []any{w.account}
+	where := w.criteria.where(&args)
+	join := ""
+	if w.criteria.ofPaths() {
+		join = ` JOIN repositories p ON p.id = i.repository_id`
+	}
+	args = append(args, first)
+	return fmt.Sprintf(` FROM registries r CROSS JOIN images i%s WHERE +r.account_id = $1 AND r.id >= $%d AND i.registry_id = r.id AND %s%s`,
+		join, len(args), part, where), args
+}
+
+// collectTagged answers, by registry, the images of a part that the criteria
+// select, at most one more than are collected.
+func (w *imageWalk) collectTagged(ctx context.Context, part string) ([]tagged, error) {
+	from, args := w.taggedFrom(part, 0)
+	return collect(ctx, w.tx, func(row scanner) (t tagged, err error) {
+		return t, row.Scan(&t.id, &t.registry)
+	}, fmt.Sprintf(`SELECT i.id, r.id%s ORDER BY r.id LIMIT %d`, from, maxCollected+1), args...)
+}
+
+// countTagged counts those of the registries from one on.
+func (w *imageWalk) countTagged(ctx context.Context, part string, first int64) (n int, err error) {
+	from, args := w.taggedFrom(part, first)
+	err = w.tx.one(ctx, `SELECT count(*)`+from, args, &n)
+	return n, err
+}
+
+// imagesByID answers images, the last updated first.
+func (tx *Tx) imagesByID(ctx context.Context, found []tagged) ([]portolan.Image, error) {
+	var list []portolan.Image
+	for part := range slices.Chunk(found, fetchBatch) {
+		var args []any
+		ids := make([]int64, len(part))
+		for i, f := range part {
+			ids[i] = f.id
+		}
+		images, err := collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.id IN (`+marks(&args, ids)+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, images...)
+	}
+	newestFirst(list)
+	return list, nil
+}
+
+// A mark is a place in the order of images.
+type mark struct {
+	updated int64
+	uuid    string
+}
+
+const (
+	// stride is the number of images between two marks.
+	stride = 1_000
+	// maxTrails bounds the orders for which marks are kept.
+	maxTrails = 64
+)
+
+// trails keeps the marks that were passed on the way to pages far from either
+// end: the next such page starts at the mark before it. Marks hold for one
+// generation of the account.
+type trails struct {
+	mu sync.Mutex
+	m  map[string]trail
+}
+
+type trail struct {
+	generation int64
+	marks      []mark
+}
+
+func (t *trails) get(key string, generation int64) []mark {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known := t.m[key]; known.generation == generation {
+		return slices.Clip(known.marks)
+	}
+	return nil
+}
+
+func (t *trails) put(key string, generation int64, marks []mark) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.m[key]
+	if known.generation > generation || known.generation == generation && len(known.marks) >= len(marks) {
+		return
+	}
+	if t.m == nil || !ok && len(t.m) >= maxTrails {
+		t.m = map[string]trail{}
+	}
+	t.m[key] = trail{generation, marks}
+}
+
+// seek finds the last mark before a stretch, and the offset from there.
+func (w *imageWalk) seek(ctx context.Context, s *stretch) (*mark, int, error) {
+	wanted := s.offset / stride
+	if wanted < 2 {
+		return nil, s.offset, nil
+	}
+	generation, err := w.tx.registryGeneration(ctx, w.account)
+	if err != nil {
+		return nil, 0, err
+	}
+	query, args := w.ordered("", s, nil)
+	key := fmt.Sprint(query, args)
+	passed := w.tx.db.trails.get(key, generation)
+	for len(passed) < wanted {
+		next, err := w.nextMark(ctx, s, passed)
+		if err != nil {
+			return nil, 0, err
+		}
+		passed = append(passed, next)
+	}
+	w.tx.db.trails.put(key, generation, passed)
+	return &passed[wanted-1], s.offset - wanted*stride, nil
+}
+
+func (w *imageWalk) nextMark(ctx context.Context, s *stretch, passed []mark) (m mark, err error) {
+	var last *mark
+	if len(passed) > 0 {
+		last = &passed[len(passed)-1]
+	}
+	query, args := w.ordered(`i.updated, i.uuid`, s, last)
+	return m, w.tx.one(ctx, fmt.Sprintf(`%s LIMIT 1 OFFSET %d`, query, stride), args, &m.updated, &m.uuid)
+}
