@@ -47,8 +47,8 @@ var (
 	ErrNoPermission     = &Error{Code: "NoPermission", Status: http.StatusForbidden, Message: "caller has no permission"}
 	ErrSuspended        = &Error{Code: "NoPermission", Status: http.StatusBadRequest, Message: "no permission"}
 	// ErrNoRoom is for a full disk: nothing of the call was saved.
-	ErrNoRoom           = &Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The server has no room left on the disk of its database; nothing was saved. Free some, then call again."}
-	ErrServer           = &Error{Code: "ServerError", Status: http.StatusInternalServerError, Message: "ServerError"}
+	ErrNoRoom = &Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable, Message: "The server has no room left on the disk of its database; nothing was saved. Free some, then call again."}
+	ErrServer = &Error{Code: "ServerError", Status: http.StatusInternalServerError, Message: "ServerError"}
 )
 
 // Missing is the error for a mandatory parameter that is absent or empty.

@@ -21,7 +21,6 @@ require (
 	golang.org/x/sync v0.25.0 // errgroup for tags read at once
 	golang.org/x/term v0.48.0 // password prompts
 	golang.org/x/text v0.43.0 // Unicode case folding and normal forms
-	golang.org/x/time v0.16.0 // token buckets
 	modernc.org/sqlite v1.62.0 // SQLite without cgo
 )
 

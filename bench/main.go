@@ -1,68 +1,88 @@
-// Command bench measures a whole Portolan against floors in the same run.
+// Command bench measures a whole Portolan: each figure is a ratio to a floor
+// or to a smaller store that is measured in the same run, in turn with it. It
+// writes docs/performance.md. No timing is an error.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"regexp"
+	"strings"
 	"time"
-
-	"portolan/internal/store"
 )
 
-func main() {
-	ctx := context.Background()
-	db, err := store.Open(ctx, os.Args[1], store.Options{})
-	if err != nil {
-		panic(err)
-	}
-	var s scale
-	fmt.Sscan(os.Args[2], &s.registries)
-	fmt.Sscan(os.Args[3], &s.repositories)
-	fmt.Sscan(os.Args[4], &s.images)
-	t := time.Now()
-	if s.registries == 0 {
-		probe(ctx, db)
-		return
-	}
-	if err := fill(ctx, db, s); err != nil {
-		panic(err)
-	}
-	fmt.Println("filled", s.total(), time.Since(t))
-	probe(ctx, db)
+// bench is a run of all measurements.
+type bench struct {
+	out      io.Writer
+	folder   string
+	postgres string // URL of a server on which databases can be made, or ""
+	quick    bool
+	runs     int // pairs of runs of a ratio
+	requests int // of a run
+	only     string
+	keep     bool // the stores, for the next run
+	sections []*section
 }
 
-func probe(ctx context.Context, db *store.DB) {
-	_, total, err := db.Images(ctx, account, store.Criteria{}, 1, 20)
-	fmt.Println(total, err)
-	c := func(f store.Field, v string) store.Criteria {
-		return store.Criteria{Terms: []store.Term{{Field: f, Values: []string{v}}}}
+var newID = regexp.MustCompile(`"Id":(\d+)`)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := start(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
 	}
-	list, _, _ := db.Images(ctx, account, store.Criteria{}, 1, 1)
-	i := list[0]
-	for name, q := range map[string]struct {
-		c    store.Criteria
-		page int
-	}{
-		"first": {store.Criteria{}, 1}, "50th": {store.Criteria{}, 50}, "middle": {store.Criteria{}, total / 40}, "last": {store.Criteria{}, total / 20},
-		"registry": {c(store.FieldInstance, i.Repository.Registry.InstanceID), 1}, "type": {c(store.FieldType, "oci"), 1},
-		"region": {c(store.FieldRegion, "eu-central-1"), 1}, "repo": {c(store.FieldRepo, i.Repository.RepoID), 1},
-		"namespace": {c(store.FieldRepoNamespace, "team-3/group"), 1}, "reponame": {c(store.FieldRepoName, "app-17"), 1},
-		"tag": {c(store.FieldTag, "v3.1"), 1}, "tag-absent": {c(store.FieldTag, "nightly"), 1}, "digest": {c(store.FieldDigest, string(i.Digest)), 1},
-	} {
-		best := time.Hour
-		n := 0
-		for range 3 {
-			t := time.Now()
-			var err error
-			if _, n, err = db.Images(ctx, account, q.c, q.page, 20); err != nil {
-				fmt.Println(name, err)
-			}
-			best = min(best, time.Since(t))
+}
+
+func start(ctx context.Context) (err error) {
+	b := &bench{out: os.Stdout, runs: 5, requests: 20_000}
+	serve := flag.String("serve", "", "for the benchmark itself")
+	flag.BoolVar(&b.quick, "quick", false, "fewer and smaller runs")
+	flag.StringVar(&b.postgres, "postgres", os.Getenv("PORTOLAN_TEST_POSTGRES"), "URL of a PostgreSQL to measure on too")
+	flag.StringVar(&b.only, "only", "", "only these parts: page, images, sync, large, start")
+	keep := flag.String("keep", "", "folder in which the stores are kept for the next run")
+	out := flag.String("out", "", "file to write the report to")
+	flag.Parse()
+	if *serve != "" {
+		return serveChild(ctx, *serve, os.Stdin, os.Stdout)
+	}
+	if b.quick {
+		b.runs, b.requests = 3, 8_000
+	}
+	b.folder, b.keep = *keep, *keep != ""
+	if !b.keep {
+		if b.folder, err = os.MkdirTemp("", "portolan-bench-"); err != nil {
+			return err
 		}
-		fmt.Printf("%-12s %8d %s\n", name, n, best)
+		defer func() { err = errors.Join(err, os.RemoveAll(b.folder)) }()
 	}
-	t := time.Now()
-	_, n, err := db.Repositories(ctx, account, store.Criteria{}, 1, 20)
-	fmt.Println("repositories", n, err, time.Since(t))
+	started := time.Now()
+	if err := b.all(ctx); err != nil {
+		return err
+	}
+	took := time.Since(started)
+	b.say("all in %s\n", took.Round(time.Second))
+	if *out == "" {
+		return nil
+	}
+	return b.report(*out, took)
+}
+
+func (b *bench) part(name string) bool { return b.only == "" || strings.Contains(b.only, name) }
+
+// say shows how far the run is. Nobody may be reading.
+func (b *bench) say(format string, args ...any) { _, _ = fmt.Fprintf(b.out, format, args...) }
+
+func (b *bench) section(title, text string) *section {
+	s := &section{out: b.out, title: title, text: text}
+	b.sections = append(b.sections, s)
+	b.say("\n== %s\n", title)
+	return s
 }

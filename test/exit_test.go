@@ -142,7 +142,8 @@ func TestExplainAfterFailure(t *testing.T) {
 		t.Errorf("sync: exit code %d\n%s", code, stderr)
 	}
 	code, stdout, stderr := d.run(t.Context(), "registry", "explain", "lab")
-	if code != cli.ExitOK || !strings.Contains(stdout, "46  images kept from earlier readings") || !strings.Contains(stdout, "It adds up") {
+	if code != cli.ExitOK || !strings.Contains(stdout, "46  images kept of repositories not read in it") || strings.Contains(stdout, "It adds up") ||
+		!strings.Contains(stdout, "The reading failed: Forbidden: ") {
 		t.Errorf("explain: exit code %d\n%s%s", code, stdout, stderr)
 	}
 }
@@ -223,4 +224,33 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 		}
 	}
 	return certFile, keyFile
+}
+
+// What is wrong with the command line is a usage error, also where the server
+// finds it.
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for name, args := range map[string][]string{
+		"listen":           {"serve", "--data", folder, "--listen", "foo"},
+		"reachable":        {"serve", "--data", folder, "--listen", "0.0.0.0:0"},
+		"throttle":         {"serve", "--data", folder, "--throttle-user", "-1"},
+		"lone certificate": {"serve", "--data", folder, "--tls-cert", "cert.pem"},
+		"database":         {"serve", "--data", folder, "--database", "mysql://db/portolan"},
+		"interval":         {"serve", "--data", folder, "--sync-interval", "1s"},
+		"no data":          {"serve"},
+		"form":             {"registry", "list", "--output", "garbage"},
+		"no such type":     {"registry", "list", "--type", "bogus"},
+		"number":           {"registry", "add", "--port", "many"},
+		"cut digest":       {"image", "list", "--digest", "0123456789ab"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out, errs lockedBuffer
+			code := cli.Main(t.Context(), args, bytes.NewReader(nil), &out, &errs, func(string) string { return "" })
+			if text := errs.take(); code != cli.ExitUsage || strings.Contains(text, "strconv") {
+				t.Errorf("exit code %d, want %d\n%s", code, cli.ExitUsage, text)
+			}
+		})
+	}
 }

@@ -52,7 +52,7 @@ func TestGuide(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"It adds up", "InstanceCount", "NoPermission", "harbor-eu"} {
+	for _, want := range []string{"It adds up", "InstanceCount", "NoPermission", "Denied implicitly", "harbor-eu"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"iter"
+	"os"
 	"strconv"
 	"time"
 
@@ -28,7 +30,7 @@ for serve. The server may be running; changes act within two seconds.`,
 type adminFlags struct {
 	serveFlags
 	account int64
-	form    string
+	form    output
 }
 
 // administrator is an open store with the account to work on.
@@ -55,7 +57,7 @@ func (s *shell) administer(c *cobra.Command, ofAccount bool, run func(ctx contex
 			return err
 		}
 		defer func() { err = errors.Join(err, opened.DB.Close()) }()
-		a := &administrator{Store: opened, shell: s, account: f.account, form: f.form}
+		a := &administrator{Store: opened, shell: s, account: f.account, form: f.form.form}
 		if ofAccount {
 			if err := a.chooseAccount(c.Context()); err != nil {
 				return err
@@ -68,7 +70,7 @@ func (s *shell) administer(c *cobra.Command, ofAccount bool, run func(ctx contex
 		c.Flags().Int64Var(&f.account, "account", 0, "id of the account (default the only one)")
 	}
 	if c.Name() == "list" {
-		addOutput(c.Flags(), &f.form)
+		f.form.add(c, asJSON, asCSV)
 	}
 	return c
 }
@@ -124,6 +126,17 @@ func each[T any](list []T, row func(T) any) iter.Seq[any] {
 
 func instant(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// unused refuses a file that exists: it may have the only copy of a secret.
+func unused(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return usagef("--save: %s exists, and may have the only copy of a key: choose another name", path)
+	}
+	return nil
+}
+
 // secret shows new credentials: in a file that only the owner can read, else
 // on standard output. They are never shown again.
 func (s *shell) secret(path string, c iam.Credentials) error {
@@ -136,7 +149,7 @@ func (s *shell) secret(path string, c iam.Credentials) error {
 		_, err = s.out.Write(b)
 		return err
 	}
-	if err := writePrivate(path, b); err != nil {
+	if err := writePrivate(path, b, false); err != nil {
 		return err
 	}
 	s.print("Saved access key %s in %s.\n", c.AccessKeyID, path)
@@ -149,7 +162,18 @@ func (s *shell) adminAccount() *cobra.Command {
 		Use: "add NAME", Short: "Add an account with a root access key", Args: takes(1),
 		Example: "  portolan admin account add team-b --data /var/lib/portolan --save team-b.json",
 	}, false, func(ctx context.Context, a *administrator, args []string) error {
-		return a.IAM.AddAccount(ctx, args[0], func(c iam.Credentials) error { return s.secret(file, c) })
+		if err := unused(file); err != nil {
+			return err
+		}
+		saved := false
+		return a.IAM.AddAccount(ctx, args[0], func(c iam.Credentials) error {
+			if saved { // by an attempt whose transaction was tried again
+				return nil
+			}
+			err := s.secret(file, c)
+			saved = err == nil
+			return err
+		})
 	})
 	add.Flags().StringVar(&file, "save", "", "write the key to this file (mode 0600) instead of showing it")
 	list := s.administer(&cobra.Command{Use: "list", Short: "List accounts", Args: takes(0)}, false,

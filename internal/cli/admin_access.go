@@ -78,6 +78,9 @@ func (s *shell) adminKey() *cobra.Command {
 		Use: "add", Short: "Add an access key; the secret is shown once", Args: takes(0),
 		Example: "  portolan admin key add --user auditor --save auditor.json --data /var/lib/portolan",
 	}, true, func(ctx context.Context, a *administrator, _ []string) error {
+		if err := unused(file); err != nil {
+			return err
+		}
 		c, err := a.IAM.AddKey(ctx, a.account, user)
 		if err != nil {
 			return err

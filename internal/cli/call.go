@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,7 @@ func (s *shell) call() *cobra.Command {
 The exit code is 1 if the server refuses.`,
 		Example: `  portolan call Sas PageImageRegistry --RegistryTypeInList harbor --PageSize 100
   portolan call sas AddPrivateRegistry --RegistryType harbor --DomainName harbor.example.com --UserName 'robot$portolan' --Password=@secret.txt
+  portolan call Sas --help                          lists the operations
   portolan call Sas AddPrivateRegistry --help       shows the parameters`,
 		DisableFlagParsing: true, // the operation's parameters are not known to it
 		ValidArgsFunction:  completeCall,
@@ -71,7 +73,7 @@ func (s *shell) runCall(c *cobra.Command, f *callFlags, args []string) error {
 	}
 	fs := c.Flags()
 	if err := fs.Parse(rest); err != nil {
-		return usagef("%w\nSee %s --help.", err, c.CommandPath())
+		return usagef("%w\nSee %s --help.", plainly(err), c.CommandPath())
 	}
 	words := fs.Args()
 	if help, err := fs.GetBool("help"); err == nil && help {
@@ -261,10 +263,31 @@ func (s *shell) showRequest(c *client, op operation, p params) error {
 
 const hidden = "HIDDEN"
 
+// callOverview shows the help of the command, unless a product is named, and
+// lists the operations.
+func (s *shell) callOverview(c *cobra.Command, words []string) error {
+	list := slices.DeleteFunc(endpoints(), func(e rpc.Endpoint) bool { return len(words) == 1 && !strings.EqualFold(e.Product, words[0]) })
+	if len(list) == 0 {
+		return usagef("there is no product %q; this program knows %s", words[0], sas.Product)
+	}
+	if len(words) == 0 {
+		if err := c.Help(); err != nil {
+			return err
+		}
+		s.print("\n")
+	}
+	s.print("Operations (* only Portolan has):\n")
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, e := range list {
+		_, _ = fmt.Fprintf(w, "  %s\t%s%s\t%s\n", e.Product, e.Name, map[bool]string{true: "*"}[e.Extension], e.Summary) // told by Flush
+	}
+	return w.Flush()
+}
+
 // callHelp shows the parameters of an operation.
 func (s *shell) callHelp(c *cobra.Command, words []string) error {
 	if len(words) < 2 {
-		return c.Help()
+		return s.callOverview(c, words)
 	}
 	e, known := lookup(words[0], words[1])
 	if !known {

@@ -14,9 +14,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"portolan"
+	"portolan/internal/app"
 )
 
 // Exit codes of the command.
@@ -37,19 +39,54 @@ const (
 // Main runs the command with its arguments, the program's name left out, and
 // answers its exit code. env is os.Getenv.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env func(string) string) int {
-	s := &shell{in: stdin, out: stdout, err: stderr, env: env}
+	out := &result{to: stdout}
+	s := &shell{in: stdin, out: out, err: stderr, env: env, line: &progress{to: stderr, on: terminal(stderr)}}
 	root := s.root()
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	ran, err := root.ExecuteContextC(ctx)
 	if err != nil && !started {
-		err = usagef("%w\nSee %s --help.", err, ran.CommandPath())
+		err = usagef("%w\nSee %s --help.", plainly(err), ran.CommandPath())
+	}
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write the result: %w", out.err)
 	}
 	return s.exit(ctx, err)
+}
+
+// plainly says in words what a flag takes, where its parser quotes Go.
+func plainly(err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	wants := map[string]string{
+		"int": "a whole number", "int64": "a whole number", "bool": "true or false", "duration": "a time such as 90s, 30m or 24h", "stringSlice": "a comma-separated list",
+		outputType: "one of " + bad.GetFlag().Usage,
+	}[bad.GetFlag().Value.Type()]
+	if wants == "" {
+		return err
+	}
+	return fmt.Errorf("--%s: %q is not %s", bad.GetFlag().Name, bad.GetValue(), wants)
+}
+
+// result is standard output. It keeps the first error, so that a result that
+// could not be written never passes for one that was.
+type result struct {
+	to  io.Writer
+	err error
+}
+
+func (r *result) Write(b []byte) (int, error) {
+	n, err := r.to.Write(b)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // shell is what a command works in.
@@ -58,6 +95,8 @@ type shell struct {
 	out io.Writer
 	err io.Writer
 	env func(string) string
+	// line says how a wait goes.
+	line *progress
 }
 
 // exitError ends the command with a code. err is nil when all has been told.
@@ -86,9 +125,12 @@ func (s *shell) exit(ctx context.Context, err error) int {
 	}
 	code, text := ExitFailed, err.Error()
 	e, coded := errors.AsType[*exitError](err)
+	_, misconfigured := errors.AsType[*app.ConfigError](err)
 	switch {
 	case coded:
 		code, text = e.code, e.Error()
+	case misconfigured:
+		code = ExitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		code, text = ExitInterrupted, "interrupted"
 	default:
@@ -104,10 +146,11 @@ func (s *shell) exit(ctx context.Context, err error) int {
 
 // tell writes a line for a person.
 func (s *shell) tell(format string, args ...any) {
+	s.line.done()
 	_, _ = fmt.Fprintln(s.err, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
 }
 
-// print writes a part of the result.
+// print writes a part of the result. Main tells if that fails.
 func (s *shell) print(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format, args...) }
 
 // terminal reports whether a person is at the other end.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -19,8 +20,6 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -32,17 +31,22 @@ import (
 
 const (
 	defaultEndpoint = "http://127.0.0.1:9743"
-	callTimeout     = 90 * time.Second // more than the longest test of a registry
-	maxAnswer       = 256 << 20
+	// patience is how long a server may take until it begins to answer, and
+	// testPatience how long with the test of a registry, which takes up to 60 s.
+	patience     = 30 * time.Second
+	testPatience = 90 * time.Second
+	// callTimeout also has the time for a long list to arrive.
+	callTimeout = 5 * time.Minute
+	maxAnswer   = 256 << 20
 )
 
 // target says which server to speak to, and as whom.
 type target struct{ endpoint, caFile, profile, credentials string }
 
 func (t *target) add(fs *pflag.FlagSet) {
-	fs.StringVar(&t.endpoint, "endpoint", "", "URL of the server (default $PORTOLAN_ENDPOINT, the profile's, or "+defaultEndpoint+")")
+	fs.StringVar(&t.endpoint, "endpoint", "", "URL of the server (default that of --profile, $PORTOLAN_ENDPOINT, that of the default profile, or "+defaultEndpoint+")")
 	fs.StringVar(&t.caFile, "ca-file", "", "PEM file of the authority that signed the server's certificate")
-	fs.StringVar(&t.profile, "profile", "", "profile to use, made with portolan configure")
+	fs.StringVar(&t.profile, "profile", "", "profile to use instead of what the environment says, made with portolan configure")
 	fs.StringVar(&t.credentials, "credentials-file", "", "JSON file with AccessKeyId and AccessKeySecret, such as root-credentials.json (default $PORTOLAN_CREDENTIALS_FILE)")
 }
 
@@ -51,6 +55,9 @@ type client struct {
 	endpoint *url.URL
 	key      sign.Key
 	http     *http.Client
+	line     *progress
+	// patience is shorter in tests.
+	patience time.Duration
 }
 
 // client makes the client that a command's flags, the environment and the
@@ -64,11 +71,11 @@ func (s *shell) client(t target) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.key(t.credentials, p)
+	key, err := s.key(t, p)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{endpoint: endpoint, key: key}
+	c := &client{endpoint: endpoint, key: key, line: s.line, patience: patience}
 	ca := t.caFile
 	if ca == "" {
 		ca = p.CAFile
@@ -79,12 +86,12 @@ func (s *shell) client(t target) (*client, error) {
 	return c, nil
 }
 
+// endpoint is that of the command line, else of a profile that it names, else
+// of the environment, else of the default profile.
 func (s *shell) endpoint(t target, p profile) (*url.URL, error) {
-	text := defaultEndpoint
-	for _, candidate := range []string{p.Endpoint, s.env(envEndpoint), t.endpoint} {
-		if candidate != "" {
-			text = candidate
-		}
+	text := cmp.Or(t.endpoint, s.env(envEndpoint), p.Endpoint, defaultEndpoint)
+	if t.profile != "" {
+		text = cmp.Or(t.endpoint, p.Endpoint, s.env(envEndpoint), defaultEndpoint)
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
@@ -147,29 +154,6 @@ func number[T ~int | ~int64](n T) string {
 	return strconv.FormatInt(int64(n), 10)
 }
 
-// refusal is an error document of the server.
-type refusal struct {
-	Code      string
-	Message   string
-	RequestID string `json:"RequestId"`
-	// wait is how long the server asks to wait before the call is sent again.
-	wait time.Duration
-}
-
-func (r *refusal) Error() string {
-	message, _, _ := strings.Cut(r.Message, " server string to sign is:")
-	text := fmt.Sprintf("%s: %s (request id %s)", r.Code, message, r.RequestID)
-	switch r.Code {
-	case "SignatureDoesNotMatch":
-		text += "\nThe secret is not that of the access key, or a proxy changed the Host header."
-	case "InvalidAccessKeyId.NotFound":
-		text += "\nThe server does not know this access key: is it the key of this server?"
-	case "InvalidTimeStamp.Expired":
-		text += "\nThe clock of this machine and that of the server differ by more than 15 minutes."
-	}
-	return text
-}
-
 // sign makes the request of a call.
 func (c *client) sign(op operation, p params) (*sign.Request, error) {
 	nonce := make([]byte, 16)
@@ -201,6 +185,40 @@ func (c *client) send(ctx context.Context, op operation, p params) ([]byte, erro
 	}
 }
 
+// do sends a request, and gives up if the server has not begun to answer
+// within the limit.
+func (c *client) do(req *http.Request, limit time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	timer := time.AfterFunc(limit, func() {
+		cancel(&hinted{
+			fmt.Errorf("cannot reach %s: no answer within %s", c.endpoint, limit),
+			"Is the endpoint right (--endpoint), does a firewall or proxy swallow the call, or is the server overloaded?",
+		})
+	})
+	resp, err := c.http.Do(req.WithContext(ctx))
+	if timer.Stop(); err == nil {
+		resp.Body = &held{resp.Body, cancel}
+		return resp, nil
+	}
+	late, tooLate := errors.AsType[*hinted](context.Cause(ctx))
+	cancel(nil)
+	if tooLate {
+		return nil, late
+	}
+	return nil, c.unreachable(err)
+}
+
+// held is the body of an answer with the context that it is read under.
+type held struct {
+	io.ReadCloser
+	free context.CancelCauseFunc
+}
+
+func (h *held) Close() error {
+	defer h.free(nil)
+	return h.ReadCloser.Close()
+}
+
 func (c *client) once(ctx context.Context, op operation, p params) ([]byte, error) {
 	signed, err := c.sign(op, p)
 	if err != nil {
@@ -211,9 +229,14 @@ func (c *client) once(ctx context.Context, op operation, p params) ([]byte, erro
 		return nil, err
 	}
 	req.Header = signed.Header
-	resp, err := c.http.Do(req)
+	defer c.line.wait("Waiting for " + c.endpoint.Host)()
+	limit := c.patience
+	if op.name == "TestImageRegistry" {
+		limit = max(limit, testPatience)
+	}
+	resp, err := c.do(req, limit)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return nil, err
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -224,39 +247,6 @@ func (c *client) once(ctx context.Context, op operation, p params) ([]byte, erro
 		return nil, c.refused(resp, body)
 	}
 	return body, nil
-}
-
-func (c *client) refused(resp *http.Response, body []byte) error {
-	r := &refusal{}
-	if err := json.Unmarshal(body, r); err != nil || r.Code == "" {
-		return fmt.Errorf("%s answered with HTTP status %d and not as a Portolan server does: is the endpoint right?", c.endpoint, resp.StatusCode)
-	}
-	const longest = 10_000
-	if ms, err := strconv.Atoi(resp.Header.Get("X-Acs-Retry-After")); err == nil {
-		r.wait = time.Duration(min(ms, longest)) * time.Millisecond
-	}
-	return r
-}
-
-// unreachable says why there was no answer, without the request.
-func (c *client) unreachable(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	hint := ""
-	var unknown x509.UnknownAuthorityError
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		hint = "\nNothing listens there. Is the server running (portolan serve), and is the endpoint right (--endpoint)?"
-	case errors.As(err, &unknown):
-		hint = "\nGive the authority of the server's certificate with --ca-file."
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http has no value for it
-		hint = "\nThe server speaks plain HTTP: use http:// in the endpoint."
-	}
-	return fmt.Errorf("cannot reach %s: %w%s", c.endpoint, err, hint)
 }
 
 // call calls an operation and decodes its answer.

@@ -97,15 +97,16 @@ func (s *shell) saveProfile(name string, p profile) error {
 	if err != nil {
 		return errors.New("encode the profiles") // the cause could quote a secret
 	}
-	if err := writePrivate(path, b); err != nil {
+	if err := writePrivate(path, b, true); err != nil {
 		return fmt.Errorf("save the profile: %w", err)
 	}
 	s.print("Saved profile %s in %s.\n", name, path)
 	return nil
 }
 
-// writePrivate writes a file that only its owner can read.
-func writePrivate(path string, b []byte) (err error) {
+// writePrivate writes a file that only its owner can read, whole or not at all.
+// One that exists stays unless replace is set.
+func writePrivate(path string, b []byte, replace bool) (err error) {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
@@ -123,5 +124,11 @@ func writePrivate(path string, b []byte) (err error) {
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), path)
+	if replace {
+		return os.Rename(temp.Name(), path)
+	}
+	if err := os.Link(temp.Name(), path); err != nil {
+		return err
+	}
+	return os.Remove(temp.Name())
 }

@@ -92,9 +92,13 @@ func (s *shell) profile(name string) (profile, error) {
 	return p, nil
 }
 
-// key finds what to sign with: the file that the command line names, else the
-// environment, else the profile.
-func (s *shell) key(file string, p profile) (sign.Key, error) {
+// key finds what to sign with: the file that the command line names, else a
+// profile that it names, else the environment, else the default profile.
+func (s *shell) key(t target, p profile) (sign.Key, error) {
+	file := t.credentials
+	if file == "" && t.profile != "" && p.AccessKeyID != "" && p.AccessKeySecret != "" {
+		return sign.Key{ID: p.AccessKeyID, Secret: p.AccessKeySecret}, nil
+	}
 	if file == "" && s.env(envKeyID) == "" {
 		file = s.env(envKeyFile)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ func (s *shell) runDemo(ctx context.Context, once bool) (err error) {
 	if err := d.show(ctx, registry); err != nil {
 		return err
 	}
-	if once {
+	if d.commands(once); once {
 		return nil
 	}
 	s.tell("\nServing until Ctrl-C.")
@@ -110,6 +111,7 @@ func (s *shell) startDemo(ctx context.Context, folder string, wg *sync.WaitGroup
 		return nil, err
 	}
 	d.client = &client{
+		line: s.line, patience: patience,
 		endpoint: &url.URL{Scheme: "http", Host: a.Addr(), Path: "/"},
 		key:      sign.Key{ID: d.credentials.AccessKeyID, Secret: d.credentials.AccessKeySecret},
 	}
@@ -146,29 +148,41 @@ func (d *demo) show(ctx context.Context, registry netip.AddrPort) error {
 	if err := d.answer(body); err != nil {
 		return err
 	}
-	d.print("\nThe images (portolan image list):\n\n")
-	if _, err := d.list(ctx, d.client, "DescribeImageInstances", "ImageInstanceList", nil, listing{form: asTable, columns: imageColumns()}); err != nil {
+	d.print("\nThe images (%s image list):\n\n", program())
+	if _, err := d.list(ctx, d.client, "DescribeImageInstances", "ImageInstanceList", nil, listing{form: asTable, columns: imageColumns(false)}); err != nil {
 		return err
 	}
-	d.print("\nWhere the number comes from (portolan registry explain %d):\n\n", added.Data.ID)
-	if err := d.explain(ctx, d.client, added.Data.ID); err != nil {
+	d.print("\nWhere the number comes from (%s registry explain %d):\n\n", program(), added.Data.ID)
+	if err := d.explain(ctx, d.client, added.Data.ID, asTable); err != nil {
 		return err
 	}
-	d.commands()
 	return nil
 }
 
+// program is how this program was called, for commands to copy: what go run
+// builds is gone when it ends.
+func program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/portolan"
+	}
+	return os.Args[0]
+}
+
 // commands prints what to try next. The key is gone with the demo.
-func (d *demo) commands() {
+func (d *demo) commands(gone bool) {
+	lead := "Try it with the official command line, or with this one:"
+	if gone {
+		lead = "The server has ended with this. Without --once it goes on, and then commands such as these\nwork until Ctrl-C, with the key that is printed then:"
+	}
 	d.print(`
-Try it with the official command line, or with this one:
+%s
 
 export %s=%s
 export %s=%s
 export %s=%s
 aliyun sas PageImageRegistry --region cn-hangzhou --endpoint %s --insecure
-portolan call Sas PageImageRegistry --RegistryTypeInList oci
-portolan image find latest
-`, envKeyID, d.credentials.AccessKeyID, envSecret, d.credentials.AccessKeySecret,
-		envEndpoint, "http://"+d.client.endpoint.Host, d.client.endpoint.Host)
+%[9]s call Sas PageImageRegistry --RegistryTypeInList oci
+%[9]s image find latest
+`, lead, envKeyID, d.credentials.AccessKeyID, envSecret, d.credentials.AccessKeySecret,
+		envEndpoint, "http://"+d.client.endpoint.Host, d.client.endpoint.Host, program())
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,7 @@ type check struct{ Check, State, Seen, Remedy string }
 type doctorFlags struct {
 	target
 	store serveFlags
-	form  string
+	form  output
 	stale time.Duration
 	zone  string
 }
@@ -53,8 +54,8 @@ database, master key). The exit code is 1 if a check failed.`,
 	f.add(fs)
 	f.store.addStore(fs)
 	fs.DurationVar(&f.stale, "stale", 24*time.Hour, "time within which registries should have been read")
-	fs.StringVar(&f.zone, "time-zone", "", "time zone of the server (default $PORTOLAN_TIME_ZONE or UTC)")
-	addOutput(fs, &f.form)
+	addZone(fs, &f.zone)
+	f.form.add(c, asJSON, asCSV)
 	return c
 }
 
@@ -73,7 +74,7 @@ func (s *shell) examine(ctx context.Context, f *doctorFlags, flags *pflag.FlagSe
 			}
 		}
 	}
-	if err := s.showChecks(f.form, checks); err != nil {
+	if err := s.showChecks(f.form.form, checks); err != nil {
 		return err
 	}
 	if failed > 0 {
@@ -92,6 +93,7 @@ func (s *shell) showChecks(form string, checks iter.Seq[any]) error {
 	}
 	for x := range checks {
 		c, _ := x.(check)
+		s.line.done()
 		s.print("%-8s %-12s %s\n", c.State, c.Check, printable(c.Seen))
 		if c.Remedy != "" {
 			s.print("%22s%s\n", "-> ", c.Remedy)
@@ -111,7 +113,7 @@ func (s *shell) checks(ctx context.Context, f *doctorFlags) iter.Seq[check] {
 		}
 		c, err := s.client(f.target)
 		if err != nil {
-			yield(check{"client", checkFailed, err.Error(), "give the server and the key to look with"})
+			yield(check{"client", checkFailed, firstLine(err), "give the server and the key to look with: --endpoint, and --credentials-file or --profile"})
 			return
 		}
 		date, ok := c.serverChecks(ctx, yield)
@@ -151,7 +153,9 @@ func folderCheck(folder string) check {
 func (s *shell) storeCheck(ctx context.Context, f *doctorFlags) check {
 	cfg := f.store.Config
 	cfg.MasterKey = s.env("PORTOLAN_MASTER_KEY")
+	over := s.line.wait("Opening the store")
 	opened, err := app.OpenStore(ctx, cfg)
+	over()
 	if err != nil {
 		return check{"store", checkFailed, err.Error(), "see what was seen; --database and --master-key-file must be those of serve"}
 	}
@@ -168,9 +172,12 @@ func (c *client) serverChecks(ctx context.Context, yield func(check) bool) (date
 	if err != nil {
 		return "", yield(check{"server", checkFailed, err.Error(), "mend the endpoint"}) && false
 	}
-	resp, err := c.http.Do(req)
+	over := c.line.wait("Waiting for " + c.endpoint.Host)
+	resp, err := c.do(req, c.patience)
+	over()
 	if err != nil {
-		yield(check{"server", checkFailed, c.unreachable(err).Error(), "start the server, or mend --endpoint, --ca-file or the firewall"})
+		seen, remedy := seenAndRemedy(err, "start the server, or mend --endpoint, --ca-file or the firewall")
+		yield(check{"server", checkFailed, seen, remedy})
 		return "", false
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
@@ -209,13 +216,21 @@ func clockCheck(date string) check {
 
 func (c *client) keyCheck(ctx context.Context) check {
 	_, _, err := c.page(ctx, "PageImageRegistry", "List", params{"PageSize": "1"})
-	if r, refused := errors.AsType[*refusal](err); refused {
-		return check{"access key", checkFailed, r.Code + ": " + r.RequestID, "use a key of this server with a policy that allows yundun-sas:PageImageRegistry; the request id finds the log line"}
-	}
 	if err != nil {
-		return check{"access key", checkFailed, err.Error(), "is the endpoint that of a Portolan server?"}
+		otherwise := "is the endpoint that of a Portolan server?"
+		if _, refused := errors.AsType[*refusal](err); refused {
+			otherwise = "use a key of this server with a policy that allows yundun-sas:PageImageRegistry; the request id finds the log line"
+		}
+		seen, remedy := seenAndRemedy(err, otherwise)
+		return check{"access key", checkFailed, seen, remedy}
 	}
 	return check{"access key", checkOK, c.key.ID + " is accepted", ""}
+}
+
+// firstLine is an error without what it goes on to advise.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // registryChecks tells which registries need attention.
@@ -226,7 +241,8 @@ func (s *shell) registryChecks(ctx context.Context, c *client, f *doctorFlags, y
 		return
 	}
 	n := 0
-	for raw, err := range needing(c.rows(ctx, "PageImageRegistry", "List", nil), time.Now().Add(-f.stale), zone) {
+	w := window{now: time.Now(), stale: f.stale, zone: zone}
+	for raw, err := range w.needing(c.rows(ctx, "PageImageRegistry", "List", nil)) {
 		var r row
 		if err == nil {
 			err = json.Unmarshal(raw, &r)
@@ -241,6 +257,12 @@ func (s *shell) registryChecks(ctx context.Context, c *client, f *doctorFlags, y
 			seen = fmt.Sprintf("not read to the end within %s; it is %s", f.stale, r.SyncStatus)
 		}
 		if !yield(check{"registry " + number(r.ID), checkFailed, r.Name + ": " + seen, "portolan registry test " + number(r.ID)}) {
+			return
+		}
+	}
+	if w.ahead != "" {
+		n++
+		if !yield(check{"time zone", checkWarning, w.ahead, "mend --time-zone, and set both clocks by NTP"}) {
 			return
 		}
 	}

@@ -2,24 +2,32 @@ package cli
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"portolan"
 )
 
-func imageColumns() []column {
+// imageColumns are those of images; tables cut digests unless full.
+func imageColumns(full bool) []column {
+	digest := column{title: "DIGEST", field: "Digest", show: field("Digest", shortDigest)}
+	if full {
+		digest.show = nil
+	}
 	return []column{
 		{title: "REGISTRY", field: "RegistryId"},
 		{title: "NAMESPACE", field: "RepoNamespace", wide: 40},
 		{title: "REPOSITORY", field: "RepoName", wide: 40},
 		{title: "TAGS", field: "Tags", wide: 36},
-		{title: "DIGEST", field: "Digest", show: field("Digest", shortDigest)},
+		digest,
 		{title: "SIZE", field: "ImageSize", show: field("ImageSize", size)},
 		{title: "PLATFORMS", field: "Platforms", wide: 36},
 		{title: "UPDATED", field: "ImageUpdate", show: field("ImageUpdate", day)},
 	}
 }
 
-func repositoryColumns() []column {
+func repositoryColumns(bool) []column {
 	return []column{
 		{title: "REGISTRY", field: "RegistryId"},
 		{title: "NAMESPACE", field: "RepoNamespace", wide: 60},
@@ -58,28 +66,32 @@ func (q *selection) criteria(registry string) (string, error) {
 }
 
 func (s *shell) imageList() *cobra.Command {
-	return s.selected("DescribeImageInstances", "ImageInstanceList", imageColumns(), &cobra.Command{
+	return s.selected("DescribeImageInstances", "ImageInstanceList", imageColumns, &cobra.Command{
 		Use: "list", Short: "List images: one row for each digest in a repository",
 		Example: "  portolan image list --registry harbor-prod --tag 1.8\n  portolan image list --output csv > images.csv",
 	})
 }
 
 func (s *shell) imageRepos() *cobra.Command {
-	return s.selected("DescribeImageRepoDetailList", "ImageRepoResponses", repositoryColumns(), &cobra.Command{
+	return s.selected("DescribeImageRepoDetailList", "ImageRepoResponses", repositoryColumns, &cobra.Command{
 		Use: "repos", Short: "List repositories with their images counted",
 		Example: "  portolan image repos --registry harbor-prod --namespace platform",
 	})
 }
 
 // selected is a command that lists what a selection selects.
-func (s *shell) selected(operation, list string, columns []column, c *cobra.Command) *cobra.Command {
+func (s *shell) selected(operation, list string, columns func(full bool) []column, c *cobra.Command) *cobra.Command {
 	var (
 		t    target
 		q    selection
-		form string
+		form output
+		full bool
 	)
 	c.Args = takes(0)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := wholeDigest(q.digest); q.digest != "" && err != nil {
+			return err
+		}
 		server, err := s.client(t)
 		if err != nil {
 			return err
@@ -96,7 +108,7 @@ func (s *shell) selected(operation, list string, columns []column, c *cobra.Comm
 		if err != nil {
 			return err
 		}
-		_, err = s.list(c.Context(), server, operation, list, params{"Criteria": criteria}, listing{form: form, columns: columns, empty: "Nothing found."})
+		_, err = s.list(c.Context(), server, operation, list, params{"Criteria": criteria}, listing{form: form.form, columns: columns(full), empty: "Nothing found."})
 		return err
 	}
 	fs := c.Flags()
@@ -104,38 +116,79 @@ func (s *shell) selected(operation, list string, columns []column, c *cobra.Comm
 	fs.StringVar(&q.repository, "repository", "", "only where the last part of the repository's path contains this")
 	fs.StringVar(&q.namespace, "namespace", "", "only where the rest of the path contains this")
 	fs.StringVar(&q.tag, "tag", "", "only with a tag that contains this")
-	fs.StringVar(&q.digest, "digest", "", "only with this digest")
-	addOutput(fs, &form)
+	fs.StringVar(&q.digest, "digest", "", "only with this digest, which must be whole (see --full)")
+	if c.Name() == "list" {
+		addFull(c, &full)
+	}
+	form.add(c, asJSON, asCSV)
 	t.add(fs)
+	// An error would say that the flag is missing: it is added above.
+	_ = c.RegisterFlagCompletionFunc("registry", s.completeRegistry(&t))
 	return c
 }
 
 func (s *shell) imageFind() *cobra.Command {
 	var (
 		t    target
-		form string
+		form output
+		full bool
 	)
 	c := &cobra.Command{
 		Use: "find IMAGE", Short: "Tell every place where a digest, tag or reference is",
 		Example: "  portolan image find sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n  portolan image find platform/web:2.0.3",
 		Args:    takes(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := findable(args[0]); err != nil {
+				return err
+			}
 			server, err := s.client(t)
 			if err != nil {
 				return err
 			}
-			n, err := s.list(c.Context(), server, "FindImage", "List", params{"Image": args[0]}, listing{form: form, columns: imageColumns()})
+			n, err := s.list(c.Context(), server, "FindImage", "List", params{"Image": args[0]}, listing{form: form.form, columns: imageColumns(full)})
 			if err == nil && n == 0 {
 				return &exitError{ExitFailed, notFoundError(args[0])}
 			}
 			return err
 		},
 	}
-	addOutput(c.Flags(), &form)
+	addFull(c, &full)
+	form.add(c, asJSON, asCSV)
 	t.add(c.Flags())
 	return c
 }
 
+func addFull(c *cobra.Command, full *bool) {
+	c.Flags().BoolVar(full, "full", false, "show whole digests in the table")
+}
+
+// wholeDigest refuses what tables show of a digest: nothing is found by it.
+func wholeDigest(text string) error {
+	if _, err := portolan.ParseDigest(text); err != nil {
+		return usagef("%q is not a digest: give it whole, sha256: and 64 hex digits; --full and --output json show it", text)
+	}
+	return nil
+}
+
+// findable refuses references with a digest that is cut.
+func findable(image string) error {
+	if _, digest, pinned := strings.Cut(image, "@"); pinned {
+		return wholeDigest(digest)
+	}
+	if strings.HasPrefix(image, "sha256:") {
+		return wholeDigest(image)
+	}
+	return nil
+}
+
 type notFoundError string
 
-func (e notFoundError) Error() string { return "no registry has " + string(e) }
+// Error also helps with what may be a digest as tables cut it. It may be a tag
+// as well, so that it cannot be refused before.
+func (e notFoundError) Error() string {
+	text := "no registry has " + string(e)
+	if len(e) >= shownDigits && strings.Trim(string(e), "0123456789abcdef") == "" {
+		text += " as a tag; a digest must be whole: image list --full shows it"
+	}
+	return text
+}

@@ -90,10 +90,28 @@ func TestWell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := well(json.RawMessage(test.row), since, zone); got != test.want {
-				t.Errorf("well: %t", got)
+			w := window{now: since.Add(24 * time.Hour), stale: 24 * time.Hour, zone: zone}
+			if got := w.well(json.RawMessage(test.row)); got != test.want || w.ahead != "" {
+				t.Errorf("well: %t, ahead: %s", got, w.ahead)
 			}
 		})
+	}
+}
+
+// Times in the future say that the zone is not the server's.
+func TestAhead(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	for row, want := range map[string]bool{
+		`{"Id":1,"LastSyncTime":"2026-01-02 00:01:00"}`:                           false,
+		`{"Id":1,"LastSyncTime":"2026-01-02 00:01:01"}`:                           true,
+		`{"Id":1,"GmtCreate":"2026-01-02 08:00:00"}`:                              true,
+		`{"Id":1,"LastSyncTime":"2026-01-02 08:00:00","SyncErrorCode":"Partial"}`: true,
+	} {
+		w := window{now: now, stale: time.Hour, zone: time.UTC}
+		if w.well(json.RawMessage(row)); (w.ahead != "") != want {
+			t.Errorf("%s: ahead %q", row, w.ahead)
+		}
 	}
 }
 
@@ -104,19 +122,23 @@ func TestDiffers(t *testing.T) {
 		x    settings
 		want params
 	}{
-		"same":                {settings{Name: "lab", Namespaces: []string{"b", "a"}}, params{}},
+		"same":                {settings{Name: "lab", Namespaces: []string{"b", "/a/", "a"}}, params{}},
+		"scope widened":       {settings{Namespaces: []string{}, given: map[string]bool{"namespaces": true}}, params{"ExtraParam": `{"namespaces":[]}`}},
+		"list emptied":        {settings{given: map[string]bool{"whiteList": true, "blackList": true}}, params{"ClearFields.1": "WhiteList"}},
+		"scope alone is sent": {settings{Namespaces: []string{"a"}, Repositories: []string{"x"}}, params{"ExtraParam": `{"namespaces":["a"]}`}},
 		"absent is no change": {settings{}, params{}},
 		"name and days":       {settings{Name: "x", PersistenceDay: 90}, params{"RegistryName": "x", "PersistenceDay": "90"}},
 		"scope":               {settings{Namespaces: []string{"a"}}, params{"ExtraParam": `{"namespaces":["a"]}`}},
-		"protocol":            {settings{HTTP: true, Password: "p"}, params{"ProtocolType": "1", "Password": "p"}},
+		"protocol":            {settings{HTTP: true, User: "u", Password: "p"}, params{"ProtocolType": "1", "Password": "p"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := test.x.params(".")
-			if err != nil {
-				t.Fatal(err)
+			test.x.Type, test.x.Host = "oci", "lab.example.com"
+			e := entry{settings: test.x}
+			if wrong := new(shell).checkEntry(&e, "."); wrong != nil {
+				t.Fatal(wrong)
 			}
-			if d := cmp.Diff(test.want, test.x.differs(has, []string{"a", "b"}, p)); d != "" {
+			if d := cmp.Diff(test.want, e.differs(has, []string{"b", "a"})); d != "" {
 				t.Error(d)
 			}
 		})

@@ -65,24 +65,34 @@ func TestPrefixes(t *testing.T) {
 
 func TestParseEntries(t *testing.T) {
 	t.Parallel()
-	want := []settings{
-		{Type: "harbor", Host: "a.example.com", Port: 8443, Namespaces: []string{"x", "y"}, Password: "hunter2"},
-		{Type: "oci", Host: "b.example.com", HTTP: true},
+	given := func(names ...string) map[string]bool {
+		m := map[string]bool{}
+		for _, n := range names {
+			m[n] = true
+		}
+		return m
+	}
+	want := []entry{
+		{line: 2, settings: settings{
+			Type: "harbor", Host: "a.example.com", Port: 8443, Namespaces: []string{"x", "y"}, Password: "hunter2",
+			given: given("type", "host", "port", "namespaces", "password"),
+		}},
+		{line: 3, settings: settings{Type: "oci", Host: "b.example.com", HTTP: true, given: given("type", "host", "http")}},
 	}
 	for name, test := range map[string]struct {
-		parse func(string) ([]settings, error)
+		parse func(string) ([]entry, []error)
 		text  string
 	}{
-		"yaml": {parseYAML, "- {type: harbor, host: a.example.com, port: 8443, namespaces: [x, y], password: hunter2}\n- {type: oci, host: b.example.com, http: true}\n"},
+		"yaml": {parseYAML, "# two\n- {type: harbor, host: a.example.com, port: 8443, namespaces: [x, y], password: hunter2}\n- {type: oci, host: b.example.com, http: true}\n"},
 		"csv":  {parseCSV, "type,host,port,namespaces,password,http\nharbor,a.example.com,8443,x y,hunter2,\noci,b.example.com,,,,true\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := test.parse(test.text)
-			if err != nil {
-				t.Fatal(err)
+			got, mistakes := test.parse(test.text)
+			if mistakes != nil {
+				t.Fatal(mistakes)
 			}
-			if d := cmp.Diff(want, got); d != "" {
+			if d := cmp.Diff(want, got, cmp.AllowUnexported(entry{}, settings{})); d != "" {
 				t.Error(d)
 			}
 		})
@@ -93,26 +103,35 @@ func TestParseEntries(t *testing.T) {
 func TestParseEntriesFails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		parse      func(string) ([]settings, error)
-		text, want string
+		parse func(string) ([]entry, []error)
+		text  string
+		want  []string
 	}{
-		"unknown key":      {parseYAML, "- type: oci\n  password: hunter2\n  colour: blue\n", "line 3"},
-		"wrong type":       {parseYAML, "- type: oci\n  port: hunter2\n", "line 2"},
-		"not a list":       {parseYAML, "password: hunter2\n", ""},
-		"broken":           {parseYAML, "- {password: hunter2\n", ""},
-		"unknown column":   {parseCSV, "type,colour\noci,hunter2\n", `no column "colour"`},
-		"missing cell":     {parseCSV, "type,password\nhunter2\n", "line 2"},
-		"broken quotation": {parseCSV, "type,password\noci,\"hunter2\n", "line 2"},
-		"empty":            {parseCSV, "", "first line"},
+		"unknown key":      {parseYAML, "- type: oci\n  password: hunter2\n  colour: blue\n", []string{"line 3: unknown field \"colour\""}},
+		"wrong type":       {parseYAML, "- type: oci\n  port: hunter2\n", []string{"line 2"}},
+		"not a list":       {parseYAML, "password: hunter2\n", []string{""}},
+		"broken":           {parseYAML, "- {password: hunter2\n", []string{""}},
+		"unknown column":   {parseCSV, "type,colour\noci,hunter2\n", []string{`line 1: there is no column "colour"`}},
+		"missing cell":     {parseCSV, "type,password\nhunter2\n", []string{"line 2"}},
+		"broken quotation": {parseCSV, "type,password\noci,\"hunter2\n", []string{"line 2"}},
+		"many in YAML":     {parseYAML, "- {type: oci, port: x}\n- {type: oci}\n- {colour: blue}\n", []string{"line 1", "line 3"}},
+		"many in CSV":      {parseCSV, "type,port,http\noci,x,y\noci\noci,1,true\noci,z,\n", []string{`line 2: "x"`, `line 2: "y"`, "line 3", `line 5: "z"`}},
+		"tied by aliases":  {parseYAML, "- &a {type: oci}\n- *a\n- {colour: blue}\n", []string{"line 3"}},
+		"empty":            {parseCSV, "", []string{"first line"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := test.parse(test.text)
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v, want one with %q", err, test.want)
+			_, mistakes := test.parse(test.text)
+			if len(mistakes) != len(test.want) {
+				t.Fatalf("mistakes %v, want %d", mistakes, len(test.want))
 			}
-			if err != nil && strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("the error quotes a secret: %v", err)
+			for i, err := range mistakes {
+				if !strings.Contains(err.Error(), test.want[i]) {
+					t.Errorf("mistake %q, want one with %q", err, test.want[i])
+				}
+				if strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("the mistake quotes a secret: %v", err)
+				}
 			}
 		})
 	}
@@ -126,10 +145,15 @@ func FuzzParseEntries(f *testing.F) {
 	f.Add("! {a}")
 	f.Add("- &a [*a]")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, parse := range []func(string) ([]settings, error){parseYAML, parseCSV} {
-			entries, err := parse(text)
-			if err != nil && entries != nil {
-				t.Errorf("entries beside an error: %v", err)
+		for _, parse := range []func(string) ([]entry, []error){parseYAML, parseCSV} {
+			entries, mistakes := parse(text)
+			if len(entries)+len(mistakes) > strings.Count(text, "\n")+len(text)+1 {
+				t.Errorf("%d entries and %d mistakes", len(entries), len(mistakes))
+			}
+			for _, e := range entries {
+				if e.line < 1 || e.given == nil {
+					t.Errorf("an entry of line %d, given %v", e.line, e.given)
+				}
 			}
 		}
 	})

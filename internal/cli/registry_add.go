@@ -3,11 +3,16 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"portolan"
+	"portolan/internal/connector/all"
 )
 
 // addFlags are the flags of registry add.
@@ -27,28 +32,42 @@ func (s *shell) registryAdd() *cobra.Command {
 		Long: `Tests a registry, adds it, and waits for its first reading. Nothing is saved if
 the test fails; --no-test saves it all the same, to be read when it can be.
 
-Types: harbor, quay, acr, and oci for anything else that speaks the OCI
-Distribution API (distribution, zot, GitLab, Nexus, Artifactory, …).`,
+Types: harbor, and oci for anything else that speaks the OCI Distribution API
+(distribution, zot, GitLab, Nexus, Artifactory, …). quay and acr are not read
+yet: with --no-test they are saved, and shown as failing until they can be.`,
 		Example: `  portolan registry add --type harbor --host harbor.example.com --user 'robot$portolan' --password-file secret.txt
   portolan registry add --type oci --host 10.0.0.5 --port 5000 --http --name lab`,
 		Args: takes(0),
-		RunE: func(c *cobra.Command, _ []string) error { return s.addRegistry(c.Context(), &f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			f.given = givenFlags(c.Flags())
+			return s.addRegistry(c.Context(), &f)
+		},
 	}
 	fs := c.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.Type, "type", "", "harbor, quay, acr or oci (required)")
+	fs.StringVar(&f.Type, "type", "", "harbor, oci, or quay and acr (not read yet) (required)")
 	f.settings.add(fs)
 	f.password.add(fs)
 	fs.BoolVar(&f.noTest, "no-test", false, "save it without a test")
 	fs.BoolVar(&f.noWait, "no-wait", false, "do not wait for the first reading")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the id")
 	f.target.add(fs)
+	complete(c, "type", pullTypes())
 	return c
 }
 
 func (s *shell) addRegistry(ctx context.Context, f *addFlags) (err error) {
 	if f.Type == "" || f.Host == "" {
 		return usagef("say what the registry is and where: --type harbor --host harbor.example.com")
+	}
+	if !slices.Contains(pullTypes(), f.Type) {
+		return usagef("--type: %q is not one of %s", f.Type, strings.Join(pullTypes(), ", "))
+	}
+	if _, readable := all.Open(portolan.RegistryType(f.Type)); !readable && !f.noTest {
+		return usagef("registries of type %s are not read yet; --no-test saves this one all the same, to be read when they are", f.Type)
+	}
+	if err := f.zero(); err != nil {
+		return err
 	}
 	server, err := s.client(f.target)
 	if err != nil {
@@ -112,26 +131,39 @@ type steps struct {
 // testRegistry tests a registry and shows the steps; quiet shows only a
 // failure.
 func (s *shell) testRegistry(ctx context.Context, c *client, p params, quiet bool) error {
-	progress := s.progress()
-	progress.say("Testing …")
-	var answer struct{ Data json.RawMessage }
-	err := c.call(ctx, "TestImageRegistry", p, &answer)
-	progress.done()
+	_, t, err := s.tryRegistry(ctx, c, p)
 	if err != nil {
 		return err
-	}
-	var t steps
-	if err := json.Unmarshal(answer.Data, &t); err != nil {
-		return fmt.Errorf("the answer to TestImageRegistry is not in its documented form: %w", err)
 	}
 	if quiet && t.Success {
 		return nil
 	}
-	s.showSteps(&t)
+	s.showSteps(t)
+	return t.outcome()
+}
+
+// outcome is an error unless every step is ok.
+func (t *steps) outcome() error {
 	if !t.Success {
-		return &exitError{ExitTestFailed, fmt.Errorf("the test failed")}
+		return &exitError{ExitTestFailed, errors.New("the test failed")}
 	}
 	return nil
+}
+
+// tryRegistry has a registry tested, and answers the steps as they came and
+// as they are.
+func (s *shell) tryRegistry(ctx context.Context, c *client, p params) (json.RawMessage, *steps, error) {
+	s.line.say("Testing …")
+	defer s.line.done()
+	var answer struct{ Data json.RawMessage }
+	if err := c.call(ctx, "TestImageRegistry", p, &answer); err != nil {
+		return nil, nil, err
+	}
+	t := new(steps)
+	if err := json.Unmarshal(answer.Data, t); err != nil {
+		return nil, nil, fmt.Errorf("the answer to TestImageRegistry is not in its documented form: %w", err)
+	}
+	return answer.Data, t, nil
 }
 
 func (s *shell) showSteps(t *steps) {

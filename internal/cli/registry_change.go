@@ -11,14 +11,33 @@ import (
 )
 
 func (s *shell) registryTest() *cobra.Command {
-	timeout := 0
+	var (
+		timeout int
+		form    output
+	)
 	c := s.one(&cobra.Command{
 		Use: "test", Short: "Test a registry step by step",
 		Long:    "Tries to read a registry as it is saved, step by step. The exit code is 3 if a step fails.",
 		Example: "  portolan registry test harbor-prod",
 	}, func(c *cobra.Command, server *client, r *row) error {
-		return s.testRegistry(c.Context(), server, params{"RegistryId": number(r.ID), "TimeoutSeconds": number(timeout)}, false)
+		const longest = 60
+		if c.Flags().Changed("timeout") && (timeout < 1 || timeout > longest) {
+			return usagef("--timeout must be from 1 to %d", longest)
+		}
+		p := params{"RegistryId": number(r.ID), "TimeoutSeconds": number(timeout)}
+		if form.form != asJSON {
+			return s.testRegistry(c.Context(), server, p, false)
+		}
+		raw, t, err := s.tryRegistry(c.Context(), server, p)
+		if err != nil {
+			return err
+		}
+		if err := s.answer(raw); err != nil {
+			return err
+		}
+		return t.outcome()
 	})
+	form.add(c, asJSON)
 	c.Flags().IntVar(&timeout, "timeout", 0, "seconds for all steps, 1 to 60 (default 20)")
 	return c
 }
@@ -45,7 +64,7 @@ func (s *shell) registryRestore() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
-				return usagef("a removed registry is named by its id, a number: %q is none", args[0])
+				return usagef("a removed registry is named by its id, the number that registry remove printed: %q is none", args[0])
 			}
 			server, err := s.client(t)
 			if err != nil {
@@ -72,11 +91,19 @@ func (s *shell) registryModify() *cobra.Command {
 		Use: "modify", Short: "Change a registry",
 		Long: `Changes what the flags say and leaves the rest. A change of where the registry is
 or of what is trusted needs the password again: a saved one is never sent to a
-new place.`,
+new place. An empty text empties a field: --white-list ''.`,
 		Example: `  portolan registry modify harbor-prod --name harbor-production
   portolan registry modify harbor-prod --host harbor2.example.com --ask-password
   portolan registry modify harbor-prod --clear RegistryHostIp`,
 	}, func(c *cobra.Command, server *client, r *row) (err error) {
+		x.given = givenFlags(c.Flags())
+		if err := x.zero(); err != nil {
+			return err
+		}
+		empty, err := x.cleared()
+		if err != nil {
+			return err
+		}
 		if x.Password, err = s.readPassword(c.Context(), secret, false, "Password: "); err != nil {
 			return err
 		}
@@ -87,9 +114,7 @@ new place.`,
 		if c.Flags().Changed("http") && !x.HTTP {
 			p["ProtocolType"] = strconv.Itoa(portolan.ProtocolHTTPS)
 		}
-		for i, name := range empties {
-			p[fmt.Sprintf("ClearFields.%d", i+1)] = name
-		}
+		p.clear(append(empties, empty...))
 		if len(p.encode()) == 0 {
 			return usagef("say what to change, as in --name harbor-prod")
 		}
@@ -102,6 +127,13 @@ new place.`,
 	secret.add(c.Flags())
 	c.Flags().StringSliceVar(&empties, "clear", nil, "field to empty: RegistryHostIp, UserName, Password, VpcId, WhiteList, BlackList or ExtraParam (repeatable)")
 	return c
+}
+
+// clear has a change empty fields.
+func (p params) clear(names []string) {
+	for i, name := range names {
+		p[fmt.Sprintf("ClearFields.%d", i+1)] = name
+	}
 }
 
 func (s *shell) modifyRegistry(ctx context.Context, server *client, id int64, p params) error {

@@ -3,10 +3,10 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"portolan"
+	"portolan/internal/connector/all"
 )
 
 // importFlags are the flags of registry import.
@@ -34,7 +34,7 @@ port, user, vpc and address are. "-" reads YAML from standard input.
 A YAML file is a list; a CSV file has the same names in its first line, and
 separates namespaces by blanks:
 
-  - type: harbor                      # harbor, quay, acr or oci
+  - type: harbor                      # harbor, oci; quay and acr (not read yet)
     host: harbor.example.com
     name: harbor-prod
     user: robot$portolan
@@ -44,8 +44,14 @@ separates namespaces by blanks:
 More names: port, http, region, vpc, address, repositories, authTokens, caFile,
 certificateSha256, transPerHour, persistenceDay, whiteList, blackList.
 
-Passwords, tokens, repositories and certificates cannot be read back, so they
-are not compared: --resend sends those of the file for existing registries.`,
+Everything is checked before anything is sent: a file with mistakes changes
+nothing. Which addresses may be dialled is the server's to say, so that only the
+import itself finds those that it refuses.
+
+A list that is empty (namespaces: []) and a text that is empty (whiteList: "")
+empty what is there; what is absent stays. Passwords, tokens, repositories and
+certificates cannot be read back, so they are not compared: --resend sends those
+of the file for existing registries.`,
 		Example: "  portolan registry import registries.yaml --dry-run\n  portolan registry import registries.yaml",
 		Args:    takes(1),
 		RunE:    func(c *cobra.Command, args []string) error { return s.importFile(c.Context(), &f, args[0]) },
@@ -61,15 +67,18 @@ type importer struct {
 	*shell
 	client *client
 	importFlags
-	base     string
 	existing map[string]info
 	counts   map[string]int
 }
 
 func (s *shell) importFile(ctx context.Context, f *importFlags, path string) error {
-	entries, err := s.readEntries(path)
+	entries, mistakes, err := s.readEntries(path)
 	if err != nil {
 		return err
+	}
+	mistakes = append(mistakes, s.checkEntries(entries, filepath.Dir(path))...)
+	if mistakes != nil {
+		return mistaken(path, mistakes)
 	}
 	server, err := s.client(f.target)
 	if err != nil {
@@ -79,19 +88,32 @@ func (s *shell) importFile(ctx context.Context, f *importFlags, path string) err
 	if err != nil {
 		return err
 	}
-	m := &importer{shell: s, client: server, importFlags: *f, base: filepath.Dir(path), existing: map[string]info{}, counts: map[string]int{}}
+	m := &importer{shell: s, client: server, importFlags: *f, existing: map[string]info{}, counts: map[string]int{}}
 	for _, i := range list {
 		m.existing[identity(i.Type, i.DomainName, i.Port, i.UserName, i.VpcID, i.HostIP)] = i
 	}
-	if slices.ContainsFunc(entries, func(e settings) bool { return e.Password != "" || e.PasswordFile != "" }) {
+	if mistakes := m.withoutPassword(entries); mistakes != nil {
+		return mistaken(path, mistakes)
+	}
+	if slices.ContainsFunc(entries, func(e entry) bool { return e.params["Password"] != "" }) {
 		s.warnPlain(server)
 	}
-	for _, e := range entries {
-		if err := m.entry(ctx, e); err != nil {
+	for i := range entries {
+		if err := m.entry(ctx, &entries[i]); err != nil {
+			m.tell("%s; %d not tried: the same command goes on from here", m.done(), len(entries)-i)
 			return err
 		}
 	}
 	return m.summary()
+}
+
+// mistaken tells all mistakes of a file at once.
+func mistaken(path string, mistakes []error) error {
+	lines := make([]error, len(mistakes))
+	for i, err := range mistakes {
+		lines[i] = fmt.Errorf("%s: %w", path, err)
+	}
+	return usagef("%w\n%s: nothing was done", errors.Join(lines...), count(len(mistakes), "mistake", "mistakes"))
 }
 
 // Outcomes of an entry.
@@ -103,10 +125,10 @@ const (
 )
 
 // entry takes up one entry. A refusal is told and counted; the others go on.
-func (m *importer) entry(ctx context.Context, e settings) error {
+func (m *importer) entry(ctx context.Context, e *entry) error {
 	outcome, detail, err := m.take(ctx, e)
 	if _, refused := errors.AsType[*refusal](err); refused {
-		outcome, detail, err = outcomeFailed, err.Error(), nil
+		outcome, detail, err = outcomeFailed, ": "+err.Error(), nil
 	}
 	if err != nil {
 		return err
@@ -116,40 +138,34 @@ func (m *importer) entry(ctx context.Context, e settings) error {
 		outcome = "would be " + outcome
 	}
 	m.print("%s: %s %s%s\n", outcome, e.Type, cmp.Or(e.Name, e.Host), detail)
+	if _, readable := all.Open(e.draft.Type); !readable {
+		m.tell("warning: line %d: registries of type %s are not read yet", e.line, e.Type)
+	}
 	return nil
 }
 
-func (m *importer) take(ctx context.Context, e settings) (outcome, detail string, err error) {
-	if e.PasswordFile != "" {
-		if e.Password, err = m.readValue("passwordFile", inFolder(m.base, e.PasswordFile)); err != nil {
-			return "", "", err
-		}
-	}
-	p, err := e.params(m.base)
-	if err != nil {
-		return "", "", err
-	}
+func (m *importer) take(ctx context.Context, e *entry) (outcome, detail string, err error) {
 	if i, found := m.existing[e.identity()]; found {
-		return m.change(ctx, e, i, p)
+		return m.change(ctx, e, i)
 	}
 	if m.dryRun {
 		return outcomeAdded, "", nil
 	}
-	id, err := m.client.add(ctx, p)
+	id, err := m.client.add(ctx, e.params)
 	return outcomeAdded, " with id " + number(id), err
 }
 
 // change sends what differs.
-func (m *importer) change(ctx context.Context, e settings, i info, p params) (outcome, detail string, err error) {
+func (m *importer) change(ctx context.Context, e *entry, i info) (outcome, detail string, err error) {
 	var names []string
 	if e.Namespaces != nil {
 		if names, err = m.client.namespaces(ctx, i.ID); err != nil {
 			return "", "", err
 		}
 	}
-	diff := e.differs(i, names, p)
+	diff := e.differs(i, names)
 	if m.resend {
-		diff["Password"], diff["ExtraParam"] = p["Password"], p["ExtraParam"]
+		diff["Password"], diff["ExtraParam"] = e.params["Password"], e.params["ExtraParam"]
 	}
 	maps.DeleteFunc(diff, func(_, value string) bool { return value == "" })
 	if len(diff) == 0 {
@@ -163,8 +179,13 @@ func (m *importer) change(ctx context.Context, e settings, i info, p params) (ou
 	return outcomeChanged, detail, m.client.call(ctx, "ModifyImageRegistry", diff, &struct{}{})
 }
 
+// done counts what was done so far.
+func (m *importer) done() string {
+	return fmt.Sprintf("%d added, %d changed, %d unchanged, %d failed", m.counts[outcomeAdded], m.counts[outcomeChanged], m.counts[outcomeUnchanged], m.counts[outcomeFailed])
+}
+
 func (m *importer) summary() error {
-	m.tell("%d added, %d changed, %d unchanged, %d failed", m.counts[outcomeAdded], m.counts[outcomeChanged], m.counts[outcomeUnchanged], m.counts[outcomeFailed])
+	m.tell("%s", m.done())
 	if m.counts[outcomeFailed] > 0 {
 		return &exitError{ExitFailed, nil}
 	}
@@ -176,42 +197,37 @@ func identity(kind, host string, port int, user, vpc, address string) string {
 	return strings.Join([]string{kind, host, strconv.Itoa(port), user, vpc, address}, "\n")
 }
 
-func (x *settings) protocol() int {
-	if x.HTTP {
-		return portolan.ProtocolHTTP
-	}
-	return portolan.ProtocolHTTPS
+func (e *entry) identity() string {
+	r := e.draft
+	return identity(string(r.Type), r.DomainName, r.Port, r.UserName, r.VpcID, r.HostIP)
 }
 
-func (x *settings) identity() string {
-	host, err := portolan.NormalizeDomain("host", x.Host)
-	if err != nil {
-		host = x.Host // the server says what is wrong with it
-	}
-	address := x.Address
-	if a, err := netip.ParseAddr(address); err == nil {
-		address = a.Unmap().String()
-	}
-	return identity(x.Type, host, cmp.Or(x.Port, portolan.DefaultPort(x.protocol())), x.User, x.VPC, address)
-}
-
-// differs answers the parameters that the settings give and the registry has
+// differs answers the parameters that the entry gives and the registry has
 // otherwise.
-func (x *settings) differs(i info, namespaces []string, p params) params {
+func (e *entry) differs(i info, namespaces []string) params {
 	diff := params{}
 	for name, has := range map[string]string{
 		"RegistryName": i.Name, "RegistryRegionId": i.RegionID, "TransPerHour": number(i.TransPerHour),
 		"PersistenceDay": number(i.PersistenceDay), "WhiteList": i.WhiteList, "BlackList": i.BlackList,
 	} {
-		if p[name] != "" && p[name] != has {
-			diff[name] = p[name]
+		if e.params[name] != "" && e.params[name] != has {
+			diff[name] = e.params[name]
 		}
 	}
-	if i.ProtocolType != x.protocol() {
-		diff["ProtocolType"], diff["Password"] = number(x.protocol()), p["Password"]
+	if i.ProtocolType != e.draft.Protocol {
+		diff["ProtocolType"], diff["Password"] = number(e.draft.Protocol), e.params["Password"]
 	}
-	if x.Namespaces != nil && !slices.Equal(slices.Sorted(slices.Values(x.Namespaces)), namespaces) {
-		diff["ExtraParam"] = p["ExtraParam"]
+	if e.Namespaces != nil && !slices.Equal(e.draft.Extra.Namespaces, slices.Sorted(slices.Values(namespaces))) {
+		scope, _ := json.Marshal(map[string][]string{"namespaces": append([]string{}, e.draft.Extra.Namespaces...)}) // texts always encode
+		diff["ExtraParam"] = string(scope)
 	}
+	var empty []string
+	for name, has := range map[string]string{"whiteList": i.WhiteList, "blackList": i.BlackList} {
+		if e.given[name] && e.params[strings.ToUpper(name[:1])+name[1:]] == "" && has != "" {
+			empty = append(empty, strings.ToUpper(name[:1])+name[1:])
+		}
+	}
+	slices.Sort(empty)
+	diff.clear(empty)
 	return diff
 }

@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +29,8 @@ func registryColumns() []column {
 // listFlags are the flags of registry list.
 type listFlags struct {
 	target
-	form, name      string
+	form            output
+	name            string
 	types, notTypes []string
 	stale           time.Duration
 	exitCode        bool
@@ -42,7 +43,8 @@ func (s *shell) registryList() *cobra.Command {
 		Use:   "list",
 		Short: "List registries, or those that need attention",
 		Long: `Lists registries. With --stale only those that need attention: the last reading
-failed or is partial, or none ended within that time.`,
+failed or is partial, or none ended within that time. Answers have times without
+a zone: --time-zone must be the one that the server was started with.`,
 		Example: `  portolan registry list --type harbor
   portolan registry list --stale 24h --exit-code    for an alarm: exit code 4 if any is listed
   portolan registry list --output csv > registries.csv`,
@@ -56,15 +58,20 @@ failed or is partial, or none ended within that time.`,
 	fs.StringSliceVar(&f.notTypes, "not-type", nil, "not of this type (repeatable)")
 	fs.DurationVar(&f.stale, "stale", 0, "only those not read to their end within this time, or failing")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 4 if --stale lists any")
-	fs.StringVar(&f.zone, "time-zone", "", "time zone of the server (default $PORTOLAN_TIME_ZONE or UTC)")
-	addOutput(fs, &f.form)
+	addZone(fs, &f.zone)
+	f.form.add(c, asJSON, asCSV)
 	f.add(fs)
+	complete(c, "type", typeNames())
+	complete(c, "not-type", typeNames())
 	return c
 }
 
 func (s *shell) listRegistries(ctx context.Context, f *listFlags) error {
 	if f.exitCode && f.stale <= 0 {
 		return usagef("--exit-code needs --stale, as in --stale 24h")
+	}
+	if err := knownTypes(f.types, f.notTypes); err != nil {
+		return err
 	}
 	zone, err := s.serverZone(f.zone)
 	if err != nil {
@@ -81,56 +88,45 @@ func (s *shell) listRegistries(ctx context.Context, f *listFlags) error {
 		}
 	}
 	rows := server.rows(ctx, "PageImageRegistry", "List", p)
-	l := listing{shell: s, form: f.form, columns: registryColumns(), empty: "No registries. Add one: portolan registry add --help"}
+	l := listing{shell: s, form: f.form.form, columns: registryColumns(), empty: "No registries. Add one: portolan registry add --help"}
+	if f.name != "" || f.types != nil || f.notTypes != nil {
+		l.empty = "No registry matches."
+	}
+	w := window{now: time.Now(), stale: f.stale, zone: zone}
 	if f.stale > 0 {
-		rows = needing(rows, time.Now().Add(-f.stale), zone)
+		rows = w.needing(rows)
 		l.empty = "All registries are well."
 	}
 	n, err := l.print(rows)
+	if w.ahead != "" {
+		s.tell("warning: %s; is --time-zone that of the server?", w.ahead)
+	}
 	if err == nil && f.exitCode && n > 0 {
 		return &exitError{ExitSyncFailed, fmt.Errorf("%s stale or failing", count(n, "registry is", "registries are"))}
 	}
 	return err
 }
 
-// serverZone is the zone in which the server writes times.
-func (s *shell) serverZone(name string) (*time.Location, error) {
-	if name == "" {
-		name = s.env(envPrefix + "TIME_ZONE")
+func typeNames() []string {
+	var names []string
+	for _, t := range portolan.RegistryTypes() {
+		names = append(names, string(t))
 	}
-	zone, err := time.LoadLocation(name) // UTC for ""
-	if err != nil {
-		return nil, usagef("--time-zone: there is no time zone %q; use a name such as UTC or Asia/Shanghai", name)
-	}
-	return zone, nil
+	return names
 }
 
-// needing keeps the registries that fail, or that no reading of ended since.
-func needing(rows iter.Seq2[json.RawMessage, error], since time.Time, zone *time.Location) iter.Seq2[json.RawMessage, error] {
-	return func(yield func(json.RawMessage, error) bool) {
-		for raw, err := range rows {
-			if err == nil && well(raw, since, zone) {
-				continue
-			}
-			if !yield(raw, err) {
-				return
-			}
+// knownTypes refuses types that no registry can have: the list of them would
+// be empty without a reason.
+func knownTypes(lists ...[]string) error {
+	for _, t := range slices.Concat(lists...) {
+		if !slices.Contains(typeNames(), t) {
+			return usagef("there is no type %q; there are %s", t, strings.Join(typeNames(), ", "))
 		}
 	}
+	return nil
 }
 
-func well(raw json.RawMessage, since time.Time, zone *time.Location) bool {
-	var r row
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return false
-	}
-	if r.SyncErrorCode != "" || r.Type == string(portolan.CICD) {
-		return r.SyncErrorCode == "" // builds report when they run
-	}
-	last := r.LastSyncTime
-	if last == "" {
-		last = r.GmtCreate // one that was just added has time for its first reading
-	}
-	at, err := time.ParseInLocation(time.DateTime, last, zone)
-	return err == nil && at.After(since)
+// pullTypes are the types that are added by hand.
+func pullTypes() []string {
+	return slices.DeleteFunc(typeNames(), func(t string) bool { return !portolan.RegistryType(t).Pull() })
 }

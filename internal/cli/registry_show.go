@@ -52,17 +52,17 @@ func (c *client) namespaces(ctx context.Context, id int64) ([]string, error) {
 }
 
 func (s *shell) registryShow() *cobra.Command {
-	var form string
+	var form output
 	c := s.one(&cobra.Command{
 		Use: "show", Short: "Show all about one registry",
 		Example: "  portolan registry show harbor-prod\n  portolan registry show 12 --output json",
 	}, func(c *cobra.Command, server *client, r *row) error {
-		if form == asJSON {
+		if form.form == asJSON {
 			return s.showJSON(c.Context(), server, r)
 		}
 		return s.showRegistry(c.Context(), server, r)
 	})
-	c.Flags().StringVarP(&form, "output", "o", asTable, "table or json")
+	form.add(c, asJSON)
 	return c
 }
 
@@ -103,7 +103,7 @@ func (s *shell) showRegistry(ctx context.Context, server *client, r *row) error 
 		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Only below", strings.Join(names, ", "),
 		"Region", r.RegionID, "Scans an hour", number(r.TransPerHour), "Remembers", number(r.PersistenceDay)+" days",
 		"White list", r.WhiteList, "Black list", r.BlackList, "Added", r.GmtCreate, "Changed", r.GmtModified,
-		"Images", number(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
+		"Images", strconv.Itoa(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
 	)
 	return nil
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/spf13/cobra"
 )
@@ -22,7 +21,13 @@ reading fails or is partial. --all has every registry read within 10 minutes.`,
 		Example: `  portolan registry sync harbor-prod
   portolan registry sync harbor-prod --confirm-vanished    many images are gone, and that is right
   portolan registry sync --all`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return takes(1)(c, args)
+			}
+			return nil
+		},
+		ValidArgsFunction: s.completeRegistry(&f.target),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case f.all == (len(args) == 1):
@@ -90,86 +95,4 @@ func yes(b bool) string {
 		return "true"
 	}
 	return ""
-}
-
-func (s *shell) registryExplain() *cobra.Command {
-	return s.one(&cobra.Command{
-		Use: "explain", Short: "Show where a registry's ImageCount comes from",
-		Long:    "Shows, as an addition that a person can follow, how the number of images comes\nout of what the source listed in the last reading.",
-		Example: "  portolan registry explain harbor-prod",
-	}, func(c *cobra.Command, server *client, r *row) error { return s.explain(c.Context(), server, r.ID) })
-}
-
-func ledgerColumns() []column {
-	return []column{
-		{title: "SYNC", field: "SyncId"},
-		{title: "STATUS", field: "Status"},
-		{title: "TRIGGER", field: "Trigger"},
-		{title: "STARTED", field: "StartTime"},
-		{title: "ENDED", field: "EndTime"},
-		{title: "REPOSITORIES", field: "RepositoriesListed"},
-		{title: "FAILED", field: "RepositoriesFailed"},
-		{title: "IMAGES", field: "ImagesSeen"},
-		{title: "ADDED", field: "ImagesAdded"},
-		{title: "GONE", field: "ImagesGone"},
-		{title: "HELD", field: "ImagesHeld"},
-		{title: "ERROR", field: "ErrorCode"},
-	}
-}
-
-func (s *shell) registryLedger() *cobra.Command {
-	var (
-		form, sync string
-		history    bool
-	)
-	c := s.one(&cobra.Command{
-		Use: "ledger", Short: "Show the account of a reading, or the history of readings",
-		Example: "  portolan registry ledger harbor-prod\n  portolan registry ledger harbor-prod --history",
-	}, func(c *cobra.Command, server *client, r *row) error {
-		p := params{"RegistryId": number(r.ID)}
-		if history {
-			_, err := s.list(c.Context(), server, "DescribeImageRegistrySyncs", "List", p, listing{form: form, columns: ledgerColumns(), empty: "No readings yet."})
-			return err
-		}
-		if form == asJSON {
-			p["SyncId"] = sync
-			body, err := server.send(c.Context(), sasCall("DescribeImageRegistrySync"), p)
-			if err != nil {
-				return err
-			}
-			return s.answer(body)
-		}
-		l, err := server.reading(c.Context(), r.ID, sync)
-		if err != nil {
-			return err
-		}
-		s.showLedger(l)
-		return nil
-	})
-	c.Flags().StringVar(&sync, "sync", "", "id of the reading (default the latest)")
-	c.Flags().BoolVar(&history, "history", false, "all readings that are kept, the latest first")
-	addOutput(c.Flags(), &form)
-	return c
-}
-
-func (s *shell) showLedger(l *ledger) {
-	n := strconv.Itoa
-	s.facts(
-		"Reading", l.SyncID, "Status", string(l.Status), "Trigger", l.Trigger, "Started", l.StartTime, "Ended", l.EndTime,
-		"Repositories listed", n(l.RepositoriesListed), "  read", n(l.RepositoriesRead), "  skipped", n(l.RepositoriesSkipped), "  failed", n(l.RepositoriesFailed),
-		"Rows listed", n(l.RowsListed), "  images", n(l.ImagesSeen), "  duplicate tags", n(l.DuplicateTags), "  accessories", n(l.Accessories),
-		"  other artifacts", n(l.OtherArtifacts), "  failed", n(l.RowsFailed), "  unexplained", n(l.Unexplained),
-		"Images added", n(l.ImagesAdded), "Images updated", n(l.ImagesUpdated), "Images gone", n(l.ImagesGone), "Images held", n(l.ImagesHeld),
-		"Tags read", n(l.TagsRead), "Manifests read", n(l.ManifestsRead), "Requests", strconv.FormatInt(l.Requests, 10),
-		"Bytes read", size(strconv.FormatInt(l.BytesRead, 10)), "Asked to wait", strconv.FormatInt(l.Throttled, 10)+" s", "Cut short", map[bool]string{true: "yes", false: "no"}[l.Truncated],
-	)
-	if l.ErrorCode != "" {
-		s.print("\n%s: %s\n", l.ErrorCode, l.ErrorMessage)
-	}
-	for _, i := range l.Issues {
-		if i.Message == l.ErrorMessage {
-			continue
-		}
-		s.print("  %s %s: %s %s\n", i.Step, i.Repository, i.Code, i.Message)
-	}
 }

@@ -76,6 +76,7 @@ func (c *client) oneRegistry(ctx context.Context, like string, fits func(*row) b
 
 // lastEnded answers the last finished reading of a registry.
 func (c *client) lastEnded(ctx context.Context, id int64) (*ledger, error) {
+	var running *ledger
 	for raw, err := range c.rows(ctx, "DescribeImageRegistrySyncs", "List", params{"RegistryId": number(id)}) {
 		if err != nil {
 			return nil, err
@@ -87,6 +88,11 @@ func (c *client) lastEnded(ctx context.Context, id int64) (*ledger, error) {
 		if l.ended() {
 			return &l, nil
 		}
+		running = &l
 	}
-	return nil, &exitError{ExitSyncFailed, fmt.Errorf("registry %d has not been read yet (%s)", id, portolan.SyncPending)}
+	if running == nil || running.Status == portolan.SyncPending {
+		return nil, &exitError{ExitSyncFailed, fmt.Errorf("registry %d has not been read yet; its first reading waits for its turn", id)}
+	}
+	return nil, &exitError{ExitSyncFailed, fmt.Errorf("registry %d is being read for the first time: %d of %s so far, %s; portolan registry ledger %d shows how far it is",
+		id, running.RepositoriesRead+running.RepositoriesSkipped+running.RepositoriesFailed, count(running.RepositoriesListed, "repository", "repositories"), count(running.ImagesSeen, "image", "images"), id)}
 }

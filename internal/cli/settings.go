@@ -2,16 +2,15 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"portolan"
 )
@@ -39,6 +38,10 @@ type settings struct {
 	PersistenceDay    int               `yaml:"persistenceDay"`
 	WhiteList         string            `yaml:"whiteList"`
 	BlackList         string            `yaml:"blackList"`
+
+	// given has the names, as files have them, of what was given, also of what
+	// was given empty.
+	given map[string]bool
 }
 
 // add adds the flags that registries are described by.
@@ -82,22 +85,31 @@ func (x *settings) params(base string) (params, error) {
 	return p, nil
 }
 
-// extra is the parameter ExtraParam, "" when there is nothing for it.
+// extra is the parameter ExtraParam, "" when there is nothing for it. What was
+// given empty is sent empty: that widens the scope, or ends the trust.
 func (x *settings) extra(base string) (string, error) {
-	var e struct {
-		Namespaces        []string          `json:"namespaces,omitempty"`
-		Repositories      []string          `json:"repositories,omitempty"`
-		AuthTokens        map[string]string `json:"authTokens,omitempty"`
-		CACertificate     string            `json:"caCertificate,omitempty"`
-		CertificateSHA256 string            `json:"certificateSha256,omitempty"`
+	e := map[string]any{}
+	if len(x.Namespaces) > 0 || x.given["namespaces"] {
+		e["namespaces"] = append([]string{}, x.Namespaces...)
 	}
-	e.Namespaces, e.Repositories, e.AuthTokens, e.CertificateSHA256 = x.Namespaces, x.Repositories, x.AuthTokens, x.CertificateSHA256
-	if x.CAFile != "" {
-		b, err := os.ReadFile(inFolder(base, x.CAFile))
+	if len(x.Repositories) > 0 || x.given["repositories"] {
+		e["repositories"] = append([]string{}, x.Repositories...)
+	}
+	if len(x.AuthTokens) > 0 || x.given["authTokens"] {
+		e["authTokens"] = maps.Collect(maps.All(x.AuthTokens))
+	}
+	if x.CertificateSHA256 != "" || x.given["certificateSha256"] {
+		e["certificateSha256"] = x.CertificateSHA256
+	}
+	if x.CAFile != "" || x.given["caFile"] {
+		pem, err := x.authority(base)
 		if err != nil {
-			return "", fmt.Errorf("read the certificate of the registry's authority: %w", err)
+			return "", err
 		}
-		e.CACertificate = string(b)
+		e["caCertificate"] = pem
+	}
+	if len(e) == 0 {
+		return "", nil
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -105,10 +117,19 @@ func (x *settings) extra(base string) (string, error) {
 	if err := enc.Encode(e); err != nil {
 		return "", errors.New("encode the settings of the registry") // the cause could quote a token
 	}
-	if text := string(bytes.TrimSpace(b.Bytes())); text != "{}" {
-		return text, nil
+	return string(bytes.TrimSpace(b.Bytes())), nil
+}
+
+// authority reads the certificate of the registry's authority, "" for none.
+func (x *settings) authority(base string) (string, error) {
+	if x.CAFile == "" {
+		return "", nil
 	}
-	return "", nil
+	b, err := os.ReadFile(inFolder(base, x.CAFile))
+	if err != nil {
+		return "", fmt.Errorf("read the certificate of the registry's authority: %w", err)
+	}
+	return string(b), nil
 }
 
 func inFolder(base, path string) string {
@@ -116,68 +137,4 @@ func inFolder(base, path string) string {
 		return path
 	}
 	return filepath.Join(base, path)
-}
-
-// password says where a password comes from: never from the command line,
-// where others on the machine can see it.
-type password struct {
-	file  string
-	stdin bool
-	ask   bool
-}
-
-func (p *password) add(fs *pflag.FlagSet) {
-	fs.StringVar(&p.file, "password-file", "", "file with the password")
-	fs.BoolVar(&p.stdin, "password-stdin", false, "read the password from standard input")
-	fs.BoolVar(&p.ask, "ask-password", false, "ask for the password")
-}
-
-// read answers the password. It asks on a terminal when ask says so, or when a
-// password is needed and nothing says where it is.
-func (s *shell) readPassword(ctx context.Context, p password, needed bool, prompt string) (string, error) {
-	switch {
-	case p.file != "" && p.stdin || p.ask && (p.file != "" || p.stdin):
-		return "", usagef("give one of --password-file, --password-stdin and --ask-password")
-	case p.file != "":
-		return s.readValue("--password-file", p.file)
-	case p.stdin:
-		return s.readValue("--password-stdin", "-")
-	case !p.ask && !needed:
-		return "", nil
-	}
-	f, ok := s.in.(*os.File)
-	if !ok || !terminal(f) {
-		return "", usagef("a password is needed, and there is no terminal to ask on: use --password-file or --password-stdin")
-	}
-	return s.prompt(ctx, f, prompt)
-}
-
-// prompt asks on a terminal, without echo. An interrupt ends the wait and
-// leaves the terminal as it was.
-func (s *shell) prompt(ctx context.Context, f *os.File, prompt string) (string, error) {
-	fd := int(f.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	_, _ = fmt.Fprint(s.err, prompt)
-	defer s.tell("")
-	type answer struct {
-		text []byte
-		err  error
-	}
-	answers := make(chan answer, 1)
-	go func() { // a read of a terminal cannot be called off: it ends with the program
-		b, err := term.ReadPassword(fd)
-		answers <- answer{b, err}
-	}()
-	select {
-	case a := <-answers:
-		if a.err != nil {
-			return "", fmt.Errorf("read the password: %w", a.err)
-		}
-		return string(a.text), nil
-	case <-ctx.Done():
-		return "", errors.Join(ctx.Err(), term.Restore(fd, before))
-	}
 }

@@ -63,7 +63,7 @@ const (
 
 // wait waits for the end of a reading, the latest if sync is "".
 func (s *shell) wait(ctx context.Context, c *client, id int64, sync string) (*ledger, error) {
-	p := s.progress()
+	p := s.line
 	defer p.done()
 	started := time.Now()
 	for look := firstLook; ; look = min(2*look, lastLook) {
@@ -99,7 +99,7 @@ func (s *shell) result(l *ledger) error {
 	}
 	for _, i := range l.Issues {
 		if i.Message != l.ErrorMessage {
-			s.tell("  %s %s: %s %s", i.Step, i.Repository, i.Code, i.Message)
+			s.tell("  %s %s: %s: %s", i.Step, i.Repository, i.Code, i.Message)
 		}
 	}
 	verb := "failed"

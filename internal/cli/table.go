@@ -15,15 +15,6 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
-
-	"github.com/spf13/pflag"
-)
-
-// Forms of lists.
-const (
-	asTable = "table"
-	asJSON  = "json"
-	asCSV   = "csv"
 )
 
 // column is one column of a list. Tables cut a text that is wider than wide;
@@ -32,6 +23,8 @@ type column struct {
 	title, field string
 	wide         int
 	show         func(row map[string]any) string
+	// detail columns are left out of tables.
+	detail bool
 }
 
 // listing prints rows as they come.
@@ -43,21 +36,15 @@ type listing struct {
 	empty string
 }
 
-func addOutput(fs *pflag.FlagSet, form *string) {
-	fs.StringVarP(form, "output", "o", asTable, "table, json or csv")
-}
-
 // print writes the rows and answers how many there were.
 func (l *listing) print(rows iter.Seq2[json.RawMessage, error]) (int, error) {
 	switch l.form {
-	case asTable:
-		return l.table(rows)
 	case asJSON:
 		return l.json(rows)
 	case asCSV:
 		return l.csv(rows)
 	}
-	return 0, usagef("--output: %q is not table, json or csv", l.form)
+	return l.table(rows)
 }
 
 func (l *listing) json(rows iter.Seq2[json.RawMessage, error]) (n int, err error) {
@@ -120,7 +107,7 @@ func (l *listing) csv(rows iter.Seq2[json.RawMessage, error]) (n int, err error)
 
 func (l *listing) table(rows iter.Seq2[json.RawMessage, error]) (n int, err error) {
 	w := tabwriter.NewWriter(l.shell.out, 0, 0, 2, ' ', 0)
-	p := l.shell.progress()
+	p := l.shell.line
 	defer p.done()
 	for raw, err := range rows {
 		if err != nil {
@@ -147,9 +134,11 @@ func (l *listing) table(rows iter.Seq2[json.RawMessage, error]) (n int, err erro
 
 // line writes a line of a table, without blanks at its end.
 func (l *listing) line(w io.Writer, cell func(column) string) {
-	cells := make([]string, len(l.columns))
-	for i, c := range l.columns {
-		cells[i] = cell(c)
+	var cells []string
+	for _, c := range l.columns {
+		if !c.detail {
+			cells = append(cells, cell(c))
+		}
 	}
 	_, _ = io.WriteString(w, strings.TrimRight(strings.Join(cells, "\t"), "\t")+"\n") // told by Flush
 }
@@ -215,11 +204,10 @@ func field(name string, show func(string) string) func(map[string]any) string {
 	return func(row map[string]any) string { return show(text(row[name])) }
 }
 
-// shortDigest is as much of a digest as people compare.
-func shortDigest(d string) string {
-	const shown = 12
-	return d[:min(len(d), shown)]
-}
+// shownDigits is as much of a digest as people compare.
+const shownDigits = 12
+
+func shortDigest(d string) string { return d[:min(len(d), shownDigits)] }
 
 // size writes bytes, which the wire has as text.
 func size(n string) string {
@@ -255,7 +243,7 @@ func (s *shell) facts(pairs ...string) {
 			_, _ = fmt.Fprintf(w, "%s\t%s\n", pair[0], printable(value))
 		}
 	}
-	_ = w.Flush() // standard output has no one to tell
+	_ = w.Flush() // Main tells
 }
 
 // answer prints a JSON document for people and programs.

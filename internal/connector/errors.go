@@ -39,7 +39,10 @@ func (e *Error) WithRemedy(format string, args ...any) *Error {
 	return e
 }
 
-// ClassOf answers the class of an error, ServerFailure for one without.
+// ClassOf answers the class of an error, ServerFailure for one without. No
+// source answers ClockSkew: passwords and the registries' own tokens carry no
+// time of ours, so a clock that differs never is why one is refused. Where it
+// shows, in certificates, the failure is TLSFailure and its remedy names it.
 func ClassOf(err error) portolan.ErrorClass {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"portolan"
 )
 
@@ -27,8 +25,6 @@ type TransportConfig struct {
 	// Concurrent is how many requests run at once, counted until their answer
 	// is read to its end or closed. Default DefaultConcurrent.
 	Concurrent int
-	// PerSecond limits the requests, 0 for no limit.
-	PerSecond float64
 	// Tries is how often a GET or HEAD is sent before its failure is believed.
 	// Default DefaultTries.
 	Tries int
@@ -39,14 +35,12 @@ type TransportConfig struct {
 	Jitter func(d time.Duration) time.Duration
 }
 
-// Transport sends the requests of one registry: a few at once, at a pace, and
-// again after a passing failure. When the registry asks to wait, all its
+// Transport sends the requests of one registry: a few at once, and again after a passing failure. When the registry asks to wait, all its
 // requests wait; a wait that does not fit before the context's deadline is a
 // ThrottledError.
 type Transport struct {
 	config TransportConfig
 	slots  chan struct{}
-	rate   *rate.Limiter
 	meter  Meter
 
 	mu    sync.Mutex
@@ -70,11 +64,7 @@ func NewTransport(c TransportConfig) *Transport {
 	if c.Jitter == nil {
 		c.Jitter = func(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) } //nolint:gosec // spreads load, keeps no secret
 	}
-	limit := rate.Inf
-	if c.PerSecond > 0 {
-		limit = rate.Limit(c.PerSecond)
-	}
-	return &Transport{config: c, slots: make(chan struct{}, c.Concurrent), rate: rate.NewLimiter(limit, c.Concurrent)}
+	return &Transport{config: c, slots: make(chan struct{}, c.Concurrent)}
 }
 
 // Meter counts what the transport did. It may be read at any time.
@@ -133,16 +123,12 @@ func (t *Transport) once(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// turn waits for the end of a pause and for the rate.
+// turn waits for the end of a pause.
 func (t *Transport) turn(ctx context.Context) error {
 	t.mu.Lock()
 	pause := t.until.Sub(t.config.Now())
 	t.mu.Unlock()
-	if err := t.hold(ctx, pause); err != nil {
-		return err
-	}
-	now := t.config.Now()
-	return t.hold(ctx, t.rate.ReserveN(now, 1).DelayFrom(now))
+	return t.hold(ctx, pause)
 }
 
 func (t *Transport) hold(ctx context.Context, d time.Duration) error {

@@ -245,19 +245,3 @@ func TestTransportSlots(t *testing.T) {
 		}
 	})
 }
-
-func TestTransportRate(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		transport := connector.NewTransport(connector.TransportConfig{Concurrent: 1, PerSecond: 10, Base: wire(func(r *http.Request) (*http.Response, error) {
-			return reply(r, 200), nil
-		})})
-		began := time.Now()
-		for range 21 {
-			get(t.Context(), t, transport)
-		}
-		if took := time.Since(began).Round(time.Millisecond); took != 2*time.Second {
-			t.Errorf("21 requests at 10/s took %s, want 2 s", took)
-		}
-	})
-}

@@ -125,7 +125,7 @@ func (g *Gateway) refused(err error) error {
 // fail answers an error, unless a part of the result has been sent already.
 func (g *Gateway) fail(c *call, r *http.Request, err error) (code string, status int) {
 	e, internal := wireError(err, c.endpoint)
-	if internal {
+	if internal || e.Status >= http.StatusInternalServerError {
 		g.logFault(r.Context(), c, err)
 	}
 	if c.answer.begun {

@@ -78,7 +78,7 @@ const temporaryPrefix = "STS."
 // write's nonce is kept in the store, for all servers and restarts.
 func (s *Service) Authenticate(ctx context.Context, sig *sign.Signature, access rpc.Access, peer netip.Addr) (portolan.Principal, error) {
 	p, err := s.authenticate(ctx, sig, access)
-	if refused, ok := errors.AsType[*portolan.Error](err); ok {
+	if refused, ok := errors.AsType[*portolan.Error](err); ok && refused.Status < http.StatusInternalServerError {
 		s.refusals.note(ctx, s.Log, peer, sig.AccessKeyID, s.Now(), refused.Code)
 	}
 	return p, err

@@ -54,11 +54,15 @@ func (r *reading) list(ctx context.Context) error {
 			}
 			return r.cut(ctx, err)
 		}
-		cursor = repository.Cursor
-		batch = append(batch, store.StagedRepository{
-			Path: repository.Path, Group: repository.Group, Expect: repository.Expect,
-			Fingerprint: repository.Fingerprint, Visibility: repository.Visibility,
-		})
+		if portolan.Printable(repository.Cursor) {
+			cursor = repository.Cursor
+		}
+		staged, ok := stagedOf(&repository)
+		if !ok {
+			r.refuse(repository.Path)
+			continue
+		}
+		batch = append(batch, staged)
 		if len(batch) < stageBatch && !r.over() {
 			continue
 		}

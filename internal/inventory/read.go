@@ -42,6 +42,9 @@ type listed struct {
 // goroutine writes what they found.
 func (r *reading) read(ctx context.Context) error {
 	for !r.over() {
+		if err := r.waitForPutOff(ctx); err != nil {
+			return err
+		}
 		tasks, err := r.tasks(ctx)
 		if err != nil {
 			return err
@@ -58,7 +61,8 @@ func (r *reading) read(ctx context.Context) error {
 
 // tasks plans the next tasks: groups that are small enough are listed at once.
 func (r *reading) tasks(ctx context.Context) ([]task, error) {
-	if _, ok := r.opened.Source.(connector.BulkLister); ok && r.probed.Bulk && r.plan.Stalled == 0 {
+	if _, ok := r.opened.Source.(connector.BulkLister); ok && r.probed.Bulk && r.plan.Stalled == 0 && !r.grouped {
+		r.grouped = true // what is not listed in bulk now, never is in this slice
 		if tasks, err := r.bulkTasks(ctx); err != nil || len(tasks) > 0 {
 			return tasks, err
 		}
@@ -148,7 +152,9 @@ func (r *reading) feed(ctx context.Context, tasks []task, todo chan<- task) {
 
 // list1 lists one task's rows.
 func (r *reading) list1(ctx context.Context, t task) listed {
-	l := listed{task: t, listing: &connector.Listing{Announced: -1, Known: unresolved{r}}}
+	l := listed{task: t, listing: &connector.Listing{Announced: -1}}
+	l.listing.Known = unresolved{r, l.listing}
+	defer r.learnt.release(l.listing)
 	if t.group != "" {
 		expect := 0
 		for _, staged := range t.list {
@@ -182,6 +188,7 @@ func (l *listed) collect(ctx context.Context, r *reading, rows iter.Seq2[connect
 		if row.Err != nil && passing(ctx, row.Err) {
 			return row.Err
 		}
+		checkRow(&row)
 		r.learnt.add(&row)
 		l.rows = append(l.rows, row)
 		if r.over() {
@@ -214,7 +221,7 @@ func (l *listed) resume(ctx context.Context, r *reading, staged store.StagedRepo
 			l.rows = append(l.rows, row)
 		}
 	}
-	l.listing.Known = resolved{unresolved{r}, tags}
+	l.listing.Known = resolved{unresolved{r, l.listing}, tags}
 	l.listing.Resume = staged.Resume
 	if staged.Resume != "" {
 		l.listing.Listed = staged.Listed
@@ -223,12 +230,18 @@ func (l *listed) resume(ctx context.Context, r *reading, staged store.StagedRepo
 }
 
 // unresolved is Known for a listing that starts anew.
-type unresolved struct{ r *reading }
+type unresolved struct {
+	r       *reading
+	listing *connector.Listing
+}
 
 const factsBatch = 200
 
 func (u unresolved) Facts(ctx context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
-	known := u.r.learnt.of(digests)
+	known, err := u.r.learnt.of(ctx, u.listing, digests)
+	if err != nil {
+		return nil, err
+	}
 	digests = slices.DeleteFunc(slices.Clone(digests), func(d portolan.Digest) bool { return known[d].Complete() })
 	for len(digests) > 0 {
 		n := min(factsBatch, len(digests))
@@ -255,36 +268,6 @@ type resolved struct {
 func (k resolved) Resolved(tag string) (portolan.Digest, bool) {
 	d, ok := k.tags[tag]
 	return d, ok
-}
-
-// learnt remembers what manifests say until the store does.
-type learnt struct {
-	mu    sync.Mutex
-	facts map[portolan.Digest]connector.Facts
-}
-
-func (l *learnt) add(row *connector.Row) {
-	if row.Err != nil || !row.Complete() {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.facts == nil {
-		l.facts = map[portolan.Digest]connector.Facts{}
-	}
-	l.facts[row.Digest] = row.Facts
-}
-
-func (l *learnt) of(digests []portolan.Digest) map[portolan.Digest]connector.Facts {
-	known := make(map[portolan.Digest]connector.Facts, len(digests))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, d := range digests {
-		if f, ok := l.facts[d]; ok {
-			known[d] = f
-		}
-	}
-	return known
 }
 
 func factsOf(m store.Manifest) connector.Facts {

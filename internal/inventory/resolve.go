@@ -150,6 +150,7 @@ func (r *reading) finish(ctx context.Context) error {
 	if l.RepositoriesRead, l.RepositoriesSkipped, l.RepositoriesFailed, err = r.DB.CountStaged(ctx, r.lease); err != nil {
 		return err
 	}
+	l.RepositoriesFailed += r.plan.Refused
 	r.summarize()
 	s.Status = l.Outcome()
 	if err := r.pack(); err != nil {
@@ -239,7 +240,7 @@ const (
 )
 
 // nextSync is when the registry is to be read next: sooner while images are
-// held, and after a failure.
+// held, and after a failure or a reading that was broken off.
 func (r *reading) nextSync(ctx context.Context, g guard) time.Time {
 	now := r.Now()
 	switch {
@@ -247,13 +248,13 @@ func (r *reading) nextSync(ctx context.Context, g guard) time.Time {
 		return now.Add(min(guardFirst, r.Interval))
 	case g.Readings == 2:
 		return now.Add(min(guardSecond, r.Interval))
-	case r.lease.Sync.Status != portolan.SyncFailed:
+	case !brokenOff(r.lease.Sync):
 		return now.Add(r.interval())
 	}
 	wait := firstRetry
 	list, _, err := r.DB.Syncs(ctx, r.lease.Sync.AccountID, r.lease.Sync.RegistryID, 1, mostRetries)
 	for _, s := range list {
-		if err != nil || !s.Ended.IsZero() && s.Status != portolan.SyncFailed {
+		if err != nil || !s.Ended.IsZero() && !brokenOff(s) {
 			break
 		}
 		if !s.Ended.IsZero() {
@@ -261,4 +262,15 @@ func (r *reading) nextSync(ctx context.Context, g guard) time.Time {
 		}
 	}
 	return now.Add(min(wait, r.interval()))
+}
+
+// brokenOff reports whether a reading failed, or ended early with only a part
+// of what it could have read.
+func brokenOff(s *portolan.Sync) bool {
+	switch s.Ledger.ErrorCode {
+	case "", portolan.Partial, portolan.VanishGuard:
+		return s.Status == portolan.SyncFailed
+	default:
+		return true
+	}
 }

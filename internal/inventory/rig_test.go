@@ -48,6 +48,8 @@ type rig struct {
 	account  int64
 	registry int64
 	jobs     []string
+	// tick is called before the service looks at its clock.
+	tick func()
 }
 
 func newRig(t *testing.T, url string) *rig {
@@ -80,7 +82,7 @@ const sliceTime = 5 * time.Minute
 // serve is a service on a store, as another process would have it.
 func (r *rig) serve(db *store.DB) *inventory.Service {
 	return inventory.New(inventory.Config{
-		DB: db, Now: r.clock.Now, Log: slog.New(slog.DiscardHandler),
+		DB: db, Now: r.now, Log: slog.New(slog.DiscardHandler),
 		AddJob: func(_ context.Context, _ *store.Tx, id string, _ time.Time) error {
 			r.jobs = append(r.jobs, id)
 			return nil
@@ -91,6 +93,13 @@ func (r *rig) serve(db *store.DB) *inventory.Service {
 		SliceTime: sliceTime,
 		Unseal:    func(*portolan.Registry, []byte) (portolan.Credential, error) { return portolan.Credential{}, nil },
 	})
+}
+
+func (r *rig) now() time.Time {
+	if r.tick != nil {
+		r.tick()
+	}
+	return r.clock.Now()
 }
 
 func (r *rig) request(q store.SyncRequest) string {

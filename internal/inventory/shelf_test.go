@@ -36,6 +36,10 @@ type shelf struct {
 	announced int
 	// cursors makes it list artifacts that can be resumed, instead of tags.
 	cursors bool
+	// warnings are what the source says of itself.
+	warnings []string
+	// spoil changes what manifests say.
+	spoil func(*connector.Facts)
 	// at is called before whatever the source does, and may fail it.
 	at func(what string) error
 
@@ -103,7 +107,7 @@ func (s *shelf) Probe(context.Context) (connector.Probe, error) {
 	s.mu.Lock()
 	s.probes++
 	s.mu.Unlock()
-	return connector.Probe{Product: "shelf", Identity: "tester", Bulk: true, Feed: true}, s.failure("probe")
+	return connector.Probe{Product: "shelf", Identity: "tester", Warnings: s.warnings, Bulk: true, Feed: true}, s.failure("probe")
 }
 
 func (s *shelf) Repositories(_ context.Context, after string) iter.Seq2[connector.Repository, error] {
@@ -240,7 +244,11 @@ func (s *shelf) manifest(d portolan.Digest) connector.Facts {
 	if !ok {
 		kind = portolan.KindImage
 	}
-	return connector.Facts{Kind: kind, MediaType: imageType, Size: 42, Platforms: []string{"linux/amd64", "linux/arm64/v8"}}
+	f := connector.Facts{Kind: kind, MediaType: imageType, Size: 42, Platforms: []string{"linux/amd64", "linux/arm64/v8"}}
+	if s.spoil != nil {
+		s.spoil(&f)
+	}
+	return f
 }
 
 // artifactRows lists as Harbor does: digests with all their tags, and each row

@@ -33,6 +33,8 @@ type plan struct {
 	Config string
 	// Cursor resumes the catalogue, or the search for vanished repositories.
 	Cursor string
+	// Refused counts entries of the catalogue that cannot be stored.
+	Refused int
 	// Incomplete is why the catalogue is not complete.
 	Incomplete *portolan.Issue
 	// Counts tells that this reading counts for the vanish guard.
@@ -47,6 +49,9 @@ type plan struct {
 	Stalled int
 	// First is the first issue of a repository, for the summary.
 	First *portolan.Issue
+	// PutOff are repositories that failed for a reason which may lie in the
+	// registry as a whole, and pass: they are read once more.
+	PutOff []string
 	// Parted are repositories of which only a part has been applied.
 	Parted []string
 	// Unlisted is a repository that a complete catalogue lacked and that is
@@ -83,6 +88,12 @@ type reading struct {
 	// bulkFailed are groups whose bulk listing did not work out: their
 	// repositories are listed one by one.
 	bulkFailed map[string]bool
+	// grouped tells that the groups to be listed at once have been chosen.
+	grouped bool
+	// doubted tells that the registry was unreachable for a while.
+	doubted bool
+	// waited is how many of those put off have been waited for.
+	waited int
 	// metered are the meter's values already in the ledger.
 	metered meterReading
 	// learnt are the facts of the rows of this slice.
@@ -274,44 +285,14 @@ func (r *reading) open(ctx context.Context) error {
 		return err
 	}
 	r.probed, err = r.probe(ctx)
-	if err == nil {
+	if err == nil && !r.plan.Proven {
 		r.plan.Proven = true
+		for _, warning := range r.probed.Warnings {
+			r.Log.InfoContext(ctx, "the registry can be read, but", "registry", r.lease.Sync.RegistryID, "warning", plain(warning))
+		}
 	}
+	r.waited = len(r.plan.PutOff)
 	return err
-}
-
-// believeAfter is how long a refused credential waits before it is tried
-// again and, if refused again, believed bad.
-const believeAfter = 5 * time.Second
-
-func (r *reading) probe(ctx context.Context) (connector.Probe, error) {
-	p, err := r.opened.Source.Probe(ctx)
-	if err == nil || connector.ClassOf(err) != portolan.BadCredentials {
-		return p, err
-	}
-	if err := sleep(ctx, believeAfter); err != nil {
-		return p, err
-	}
-	if p, err = r.opened.Source.Probe(ctx); err == nil || connector.ClassOf(err) != portolan.BadCredentials {
-		return p, err
-	}
-	if r.source.WorkedWith == r.source.CredentialVersion {
-		return p, connector.Errorf(portolan.CredentialsExpired,
-			"The credential for %s worked until %s and is now refused: it has expired, was disabled or was changed.",
-			r.source.Registry.Address(), r.source.Registry.LastSync.Format(time.DateTime)).WithRemedy("Give the registry a new credential.")
-	}
-	return p, err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // passing reports whether an error only ends the slice, not the reading.
@@ -338,9 +319,9 @@ func (r *reading) giveUp(ctx context.Context, step string, err error) error {
 // describe is an error's message with its remedy.
 func describe(e *connector.Error) string {
 	if e.Remedy == "" {
-		return e.Message
+		return plain(e.Message)
 	}
-	return e.Message + " " + e.Remedy
+	return plain(e.Message + " " + e.Remedy)
 }
 
 func (r *reading) abandon(ctx context.Context, why string) error {

@@ -123,7 +123,7 @@ type test struct {
 	row        *connector.Row
 }
 
-// errSkip marks a step that there is nothing to do for.
+// skipError marks a step that there is nothing to do for.
 type skipError string
 
 func (e skipError) Error() string { return string(e) }

@@ -51,9 +51,9 @@ func (w *writer) take(saving, ctx context.Context, l listed) error {
 	case l.err != nil && passing(ctx, l.err):
 		return errors.Join(l.err, w.keepRows(saving, &l))
 	case l.group != "":
-		return w.takeGroup(saving, &l)
+		return w.takeGroup(saving, ctx, &l)
 	case l.err != nil:
-		return w.takeError(saving, &l)
+		return w.takeError(saving, ctx, &l)
 	}
 	w.fatal = 0
 	return w.takeRepository(saving, &l)
@@ -115,10 +115,10 @@ func allResolved(known connector.Known, tags []portolan.Tag) bool {
 
 // takeGroup hands on the repositories of a bulk listing. Where it is not
 // beyond doubt, they are listed one by one.
-func (w *writer) takeGroup(ctx context.Context, l *listed) error {
+func (w *writer) takeGroup(saving, ctx context.Context, l *listed) error {
 	if l.err != nil || l.listing.Listed != len(l.rows) || l.listing.Announced >= 0 && l.listing.Announced != l.listing.Listed {
 		w.bulkFailed[l.group] = true
-		return w.noteClass(ctx, l.err)
+		return w.noteClass(saving, ctx, l.err)
 	}
 	rows := map[string][]connector.Row{}
 	for _, row := range l.rows {
@@ -136,7 +136,7 @@ func (w *writer) takeGroup(ctx context.Context, l *listed) error {
 			listing: &connector.Listing{Listed: len(own), Announced: -1, ManifestsRead: manifests},
 		}
 		manifests = 0
-		if err := w.takeRepository(ctx, one); err != nil {
+		if err := w.takeRepository(saving, one); err != nil {
 			return err
 		}
 	}
@@ -144,8 +144,8 @@ func (w *writer) takeGroup(ctx context.Context, l *listed) error {
 }
 
 // noteClass ends the reading when too many listings in a row fail for a reason
-// that lies in the registry as a whole.
-func (w *writer) noteClass(ctx context.Context, err error) error {
+// that lies in the registry as a whole, and it still fails when asked again.
+func (w *writer) noteClass(saving, ctx context.Context, err error) error {
 	if err == nil || !fatal(err) {
 		w.fatal = 0
 		return nil
@@ -153,10 +153,11 @@ func (w *writer) noteClass(ctx context.Context, err error) error {
 	if w.fatal++; w.fatal < fatalInRow {
 		return nil
 	}
-	if e := w.flush(ctx); e != nil {
+	if e := w.flush(saving); e != nil {
 		return e
 	}
-	return &stopError{err}
+	w.fatal = 0
+	return w.doubt(ctx, err)
 }
 
 // stopError ends a reading because of the registry.
@@ -166,7 +167,7 @@ func (e *stopError) Error() string { return "the registry cannot be read any mor
 func (e *stopError) Unwrap() error { return e.cause }
 
 // takeError handles a listing that ended in an error.
-func (w *writer) takeError(ctx context.Context, l *listed) error {
+func (w *writer) takeError(saving, ctx context.Context, l *listed) error {
 	staged := l.list[0]
 	_, classed := errors.AsType[*connector.Error](l.err)
 	switch {
@@ -174,16 +175,19 @@ func (w *writer) takeError(ctx context.Context, l *listed) error {
 		return fmt.Errorf("list %s: %w", staged.Path, l.err)
 	case errors.Is(l.err, connector.ErrNotExist) && staged.Vanished == store.Vanished:
 		l.rows, l.listing.Listed = nil, 0
-		return w.takeRepository(ctx, l)
+		return w.takeRepository(saving, l)
 	case errors.Is(l.err, connector.ErrNotExist):
-		return w.takeUnknown(ctx, l)
+		return w.takeUnknown(saving, l)
 	case staged.Vanished == store.Vanished && refused(l.err):
-		return w.hold(ctx, staged)
+		return w.hold(saving, staged)
+	case fatal(l.err) && w.putOff(staged.Path):
+		w.lease.Sync.Ledger.ManifestsRead += l.listing.ManifestsRead
+		return w.noteClass(saving, ctx, l.err)
 	}
-	if err := w.fail(ctx, l, "images", l.err); err != nil {
+	if err := w.fail(saving, l, "images", l.err); err != nil {
 		return err
 	}
-	return w.noteClass(ctx, l.err)
+	return w.noteClass(saving, ctx, l.err)
 }
 
 func refused(err error) bool {
@@ -241,7 +245,7 @@ func (w *writer) fail(ctx context.Context, l *listed, step string, cause error) 
 		}
 	}
 	ledger := &w.lease.Sync.Ledger
-	issue := portolan.Issue{Repository: staged.Path, Step: step, Code: connector.ClassOf(cause), Message: cause.Error()}
+	issue := portolan.Issue{Repository: staged.Path, Step: step, Code: connector.ClassOf(cause), Message: plain(cause.Error())}
 	if e, ok := errors.AsType[*connector.Error](cause); ok {
 		issue.Message = describe(e)
 	}
@@ -290,7 +294,11 @@ func (w *writer) noteLacking(kept *store.Kept, lack []int64) {
 	if len(lack) == 0 || w.plan.Newly {
 		return
 	}
-	w.plan.Newly = slices.ContainsFunc(kept.Images, func(i store.KeptImage) bool { return i.Lacks == 0 && slices.Contains(lack, i.RowID) })
+	lacking := make(map[int64]bool, len(lack))
+	for _, row := range lack {
+		lacking[row] = true
+	}
+	w.plan.Newly = slices.ContainsFunc(kept.Images, func(i store.KeptImage) bool { return i.Lacks == 0 && lacking[i.RowID] })
 }
 
 // applyParts applies a change in as many transactions as it needs. Until the
@@ -392,13 +400,13 @@ func (w *writer) change(ctx context.Context, c *complete, kept *store.Kept) (sto
 	}
 	change := diff(&c.found, kept, history, w.Now())
 	change.Staged, change.State = c.staged, store.StagedDone
-	w.noteLacking(kept, change.Lack)
 	if c.staged.Vanished != store.InCatalogue {
 		change.Make = false
 	}
 	if c.staged.Vanished == store.OutOfScope {
 		change.Drop, change.Lack = change.Lack, nil
 	}
+	w.noteLacking(kept, change.Lack)
 	return change, nil
 }
 

@@ -106,7 +106,7 @@ func (t *Term) admits(r *portolan.Registry, value string) bool {
 // few reports whether the criteria name images by a key.
 func (c *Criteria) few() bool {
 	return (!c.Any || len(c.Terms) == 1) && slices.ContainsFunc(c.Terms, func(t Term) bool {
-		return t.Field == FieldDigest || t.Field == FieldUUID || t.Field == FieldImageID && !slices.Contains(t.Values, "")
+		return t.Field == FieldDigest || t.Field == FieldUUID
 	})
 }
 

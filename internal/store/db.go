@@ -43,6 +43,8 @@ type DB struct {
 
 	registries snapshots
 	trails     trails
+	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
+	writing, reading *prepared
 }
 
 // Options of a store.
@@ -70,6 +72,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	if db.write, db.read, err = d.open(ctx, url); err != nil {
 		return nil, err
+	}
+	if d == sqliteDialect {
+		db.writing, db.reading = newPrepared(), newPrepared()
 	}
 	if err := db.migrate(ctx, o.KeepSchema); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -126,6 +131,9 @@ type Tx struct {
 	tx      *sql.Tx
 	writes  bool
 	touched map[int64]bool
+
+	prepared *prepared
+	wanted   []string // texts to be prepared
 }
 
 // SQL is the transaction for jobs to be inserted in.
@@ -163,7 +171,10 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 	if began := time.Now(); writes && db.held != nil {
 		defer func() { db.held(time.Since(began)) }()
 	}
-	tx := &Tx{db: db, tx: t, writes: writes}
+	tx := &Tx{db: db, tx: t, writes: writes, prepared: db.reading}
+	if writes {
+		tx.prepared = db.writing
+	}
 	if err := fn(tx); err != nil {
 		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
 			return errors.Join(err, e)
@@ -175,6 +186,9 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 	}
 	for account := range tx.touched {
 		db.registries.expire(account)
+	}
+	if len(tx.wanted) > 0 {
+		tx.prepared.add(ctx, pool, tx.wanted)
 	}
 	return nil
 }
@@ -191,7 +205,7 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func (tx *Tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := tx.tx.ExecContext(ctx, tx.db.dialect.text(query), args...)
+	res, err := tx.run(ctx, query, args)
 	if err != nil {
 		return 0, tx.db.dialect.translate(err)
 	}
@@ -209,7 +223,7 @@ func (tx *Tx) execOne(ctx context.Context, query string, args ...any) error {
 
 // one scans the only row of a query; ErrNotFound if there is none.
 func (tx *Tx) one(ctx context.Context, query string, args []any, into ...any) error {
-	err := tx.tx.QueryRowContext(ctx, tx.db.dialect.text(query), args...).Scan(into...)
+	err := tx.queryRow(ctx, query, args).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}
@@ -232,7 +246,7 @@ func collect[T any](ctx context.Context, tx *Tx, scan func(scanner) (T, error), 
 
 // each runs a query and hands each row on.
 func each(ctx context.Context, tx *Tx, fn func(scanner) error, query string, args ...any) error {
-	rows, err := tx.tx.QueryContext(ctx, tx.db.dialect.text(query), args...)
+	rows, err := tx.query(ctx, query, args)
 	if err != nil {
 		return tx.db.dialect.translate(err)
 	}

@@ -191,16 +191,21 @@ func TestDistinct(t *testing.T) {
 		r := f.add(account, "one", portolan.OCI)
 		f.fill(r, "Straße/B", f.image(1, "v1"))
 		f.fill(r, "Straße/a", f.image(2, "v1", "v2"))
+		f.fill(r, "Straße/c", f.image(3, "z", "edge", "Release"), f.image(4))
 		for name, test := range map[string]struct {
 			field store.Field
 			like  string
 			limit int
 			want  []string
 		}{
-			"names":      {store.FieldRepoName, "", 10, []string{"B", "a"}},
+			"names":      {store.FieldRepoName, "", 10, []string{"B", "a", "c"}},
 			"limited":    {store.FieldRepoName, "", 1, []string{"B"}},
 			"folded":     {store.FieldRepoNamespace, "STRASSE", 10, []string{"Straße"}},
 			"tags":       {store.FieldTag, "V", 10, []string{"v1", "v2"}},
+			"all tags":   {store.FieldTag, "", 10, []string{"Release", "edge", "v1", "v2", "z"}},
+			"some tags":  {store.FieldTag, "", 3, []string{"Release", "edge", "v1"}},
+			"older tags": {store.FieldTag, "REL", 10, []string{"Release"}},
+			"line break": {store.FieldTag, "z\nr", 10, nil},
 			"none":       {store.FieldTag, "%", 10, nil},
 			"no UTF-8":   {store.FieldTag, "\xff", 10, nil},
 			"region":     {store.FieldRegion, "hang", 10, []string{"cn-hangzhou"}},

@@ -233,3 +233,42 @@ func TestPurgeSyncs(t *testing.T) {
 		}
 	})
 }
+
+// A row that comes back while a deletion waits for it stays.
+func TestPurgeSparesWhatReturns(t *testing.T) {
+	t.Parallel()
+	for table, gone := range map[string]string{"repositories": "gone = 1", "images": "gone = 1, superseded = 1"} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, storetest.URL(t, storetest.Postgres)) // SQLite has one writer
+			r := f.add(account, "a", portolan.OCI)
+			if table == "images" {
+				f.fill(r, "app", f.image(1))
+			} else {
+				f.fill(r, "app")
+			}
+			_, err := f.Writer().ExecContext(t.Context(), "UPDATE "+table+" SET "+gone)
+			f.must(err)
+			returns, err := f.Writer().BeginTx(t.Context(), nil)
+			f.must(err)
+			var pid int
+			f.must(returns.QueryRowContext(t.Context(), "UPDATE "+table+" SET gone = 0 RETURNING pg_backend_pid()").Scan(&pid))
+			purged := make(chan error, 1)
+			go func() {
+				_, err := f.Purge(t.Context(), 10)
+				purged <- err
+			}()
+			for waits := 0; waits == 0; {
+				if len(purged) > 0 {
+					t.Fatalf("the purge does not wait: %v", <-purged)
+				}
+				f.must(f.Writer().QueryRowContext(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", pid).Scan(&waits))
+			}
+			f.must(returns.Commit())
+			f.must(<-purged)
+			if n := f.rows(table, "1 = 1"); n != 1 {
+				t.Errorf("%s has %d rows", table, n)
+			}
+		})
+	}
+}

@@ -31,9 +31,9 @@ type Registries struct {
 	// grams lists the slots whose names have, or once had, two characters in a
 	// row; a candidate is always compared with the name it has now.
 	grams map[gram][]int32
-	// found remembers which slots have a text in their names, ascending, and is
-	// kept up to date, so that a text that is asked for again costs nothing.
-	found map[string][]int32
+	// found remembers which slots have a text in their names, and is kept up to
+	// date, so that a text that is asked for again costs nothing.
+	found map[string]bitset
 	// listed is the length of the lists in found when they were made.
 	listed int
 }
@@ -63,7 +63,7 @@ func newRegistries() *Registries {
 func (v *Registries) clear() {
 	v.slots, v.live, v.images, v.repositories = nil, nil, 0, 0
 	v.byID, v.types = map[int64]int{}, map[portolan.RegistryType]bitset{}
-	v.grams, v.found, v.listed = map[gram][]int32{}, map[string][]int32{}, 0
+	v.grams, v.found, v.listed = map[gram][]int32{}, map[string]bitset{}, 0
 }
 
 // older orders registries as slots do: by creation, then id.
@@ -141,8 +141,8 @@ func (v *Registries) remove(at int) {
 	v.images -= r.ImageCount
 	v.repositories -= r.RepositoryCount
 	v.slots[at] = slot{}
-	for text, list := range v.found {
-		v.found[text] = without(list, at)
+	for _, slots := range v.found {
+		slots.unset(at)
 	}
 }
 
@@ -171,11 +171,11 @@ func (v *Registries) index(at int) {
 	for g := range gramsOf(name) {
 		v.grams[g] = with(v.grams[g], at)
 	}
-	for text, list := range v.found {
+	for text, slots := range v.found {
 		if strings.Contains(name, text) {
-			v.found[text] = with(list, at)
+			v.found[text] = slots.set(at)
 		} else {
-			v.found[text] = without(list, at)
+			slots.unset(at)
 		}
 	}
 }
@@ -206,13 +206,6 @@ func with(list []int32, at int) []int32 {
 	return slices.Insert(list, i, n)
 }
 
-func without(list []int32, at int) []int32 {
-	if i, found := slices.BinarySearch(list, int32(at)); found {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
-}
-
 // RegistryFilter selects registries; its parts combine with AND.
 type RegistryFilter struct {
 	// NameLike is a substring of the name, compared folded; "" for any.
@@ -224,38 +217,35 @@ type RegistryFilter struct {
 // Page answers one page (from 1) of the registries that the filter selects,
 // newest first, and the number of all that it selects. Both belong to one
 // state.
-func (v *Registries) Page(f RegistryFilter, page, size int) (list []*portolan.Registry, total int) {
+func (v *Registries) Page(f RegistryFilter, page, size int) ([]*portolan.Registry, int) {
 	like := portolan.Fold(f.NameLike)
 	if like != "" {
 		v.find(like)
 	}
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	selected, all := v.ofTypes(&f)
-	slots := make([]int, 0, min(size, len(v.byID)))
-	skip := skipped(page, size)
-	switch named, found := v.found[like]; {
-	case like == "":
-		slots, total = selected.fromEnd(slots, skip, size)
-	case !found: // another text took its place meanwhile
-		slots, total = fromEnd(slots, v.scan(like), selected, all, skip, size)
-	default:
-		slots, total = fromEnd(slots, named, selected, all, skip, size)
+	selected := v.ofTypes(&f)
+	if like != "" {
+		named, found := v.found[like]
+		if !found { // another text took its place meanwhile
+			named = v.scan(like)
+		}
+		selected = named.and(selected)
 	}
-	list = make([]*portolan.Registry, len(slots))
+	slots, total := selected.fromEnd(make([]int, 0, min(size, len(v.byID))), skipped(page, size), size)
+	list := make([]*portolan.Registry, len(slots))
 	for i, at := range slots {
 		list[i] = v.slots[at].registry
 	}
 	return list, total
 }
 
-// ofTypes answers the live slots of the types that the filter admits, and
-// whether it admits all.
-func (v *Registries) ofTypes(f *RegistryFilter) (b bitset, all bool) {
+// ofTypes answers the live slots of the types that the filter admits.
+func (v *Registries) ofTypes(f *RegistryFilter) bitset {
 	if len(f.Types) == 0 && len(f.NotTypes) == 0 {
-		return v.live, true
+		return v.live
 	}
-	b = make(bitset, len(v.live))
+	b := make(bitset, len(v.live))
 	for t, slots := range v.types {
 		if (len(f.Types) == 0 || slices.Contains(f.Types, string(t))) && !slices.Contains(f.NotTypes, string(t)) {
 			for i, word := range slots {
@@ -263,7 +253,7 @@ func (v *Registries) ofTypes(f *RegistryFilter) (b bitset, all bool) {
 			}
 		}
 	}
-	return b, false
+	return b
 }
 
 // find looks a text up once, to be remembered.
@@ -287,7 +277,7 @@ func (v *Registries) find(text string) {
 
 // scan answers the slots with a text in their names, by way of the rarest two
 // characters of it.
-func (v *Registries) scan(text string) []int32 {
+func (v *Registries) scan(text string) bitset {
 	var candidates []int32
 	first := true
 	for g := range gramsOf(text) {
@@ -295,34 +285,13 @@ func (v *Registries) scan(text string) []int32 {
 			candidates, first = list, false
 		}
 	}
-	var list []int32
+	var slots bitset
 	for _, at := range candidates {
 		if s := &v.slots[at]; s.registry != nil && strings.Contains(s.folded, text) {
-			list = append(list, at)
+			slots = slots.set(int(at))
 		}
 	}
-	return list
-}
-
-// fromEnd takes a page of the slots in list that are selected, from the end,
-// and counts all of them.
-func fromEnd(into []int, list []int32, selected bitset, all bool, skip, size int) (page []int, total int) {
-	if all {
-		for i := len(list) - 1 - skip; i >= 0 && len(into) < size; i-- {
-			into = append(into, int(list[i]))
-		}
-		return into, len(list)
-	}
-	for _, at := range slices.Backward(list) {
-		if !selected.has(int(at)) {
-			continue
-		}
-		if total >= skip && len(into) < size {
-			into = append(into, int(at))
-		}
-		total++
-	}
-	return into, total
+	return slots
 }
 
 // All yields every registry, newest first, as they are at the start.
@@ -395,7 +364,14 @@ func (b bitset) unset(i int) {
 	}
 }
 
-func (b bitset) has(i int) bool { return i/wordBits < len(b) && b[i/wordBits]&(1<<(i%wordBits)) != 0 }
+// and is what is in both sets.
+func (b bitset) and(other bitset) bitset {
+	both := make(bitset, min(len(b), len(other)))
+	for i := range both {
+		both[i] = b[i] & other[i]
+	}
+	return both
+}
 
 // fromEnd takes a page of the set from the end, and counts all of it.
 func (b bitset) fromEnd(into []int, skip, size int) (page []int, total int) {

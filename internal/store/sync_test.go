@@ -17,6 +17,7 @@ func TestRequestSync(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		running bool
+		decided bool
 		first   store.SyncRequest // full of the first reading
 		second  store.SyncRequest
 		joins   bool
@@ -30,6 +31,9 @@ func TestRequestSync(t *testing.T) {
 		"full while a plain one runs":       {running: true, second: store.SyncRequest{Full: true}},
 		"fresh while one runs":              {running: true, second: store.SyncRequest{Fresh: true}},
 		"confirmation joins a running one":  {running: true, second: store.SyncRequest{ConfirmVanished: true}, joins: true},
+		"confirmation joins one before it":  {running: true, decided: true, first: store.SyncRequest{ConfirmVanished: true}, second: store.SyncRequest{ConfirmVanished: true}, joins: true},
+		"confirmation comes too late":       {running: true, decided: true, second: store.SyncRequest{ConfirmVanished: true}},
+		"plain joins one that has decided":  {running: true, decided: true, joins: true},
 		"confirmation joins a waiting one":  {second: store.SyncRequest{ConfirmVanished: true}, joins: true},
 		"plain joins a full one that waits": {first: store.SyncRequest{Full: true}, joins: true},
 	}
@@ -60,13 +64,18 @@ func TestRequestSync(t *testing.T) {
 				lease, err = f.Claim(t.Context(), first, "w", time.Minute)
 				f.must(err)
 			}
+			if test.decided {
+				if confirmed, err := f.Decide(t.Context(), lease); err != nil || confirmed != test.first.ConfirmVanished {
+					t.Errorf("%s: confirmed %t, %v", name, confirmed, err)
+				}
+			}
 			second, start := ask(test.second, "second")
 			if (second == first) != test.joins || start {
 				t.Errorf("%s: joined %t, started %t", name, second == first, start)
 			}
 			s, err := f.Sync(t.Context(), account, r, second)
 			f.must(err)
-			if s.ConfirmVanished != test.second.ConfirmVanished || test.second.Full && !s.Full {
+			if s.ConfirmVanished != test.second.ConfirmVanished && !test.first.ConfirmVanished || test.second.Full && !s.Full {
 				t.Errorf("%s: %+v", name, s)
 			}
 			if !test.joins {

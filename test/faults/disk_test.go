@@ -108,7 +108,7 @@ func testFull(t *testing.T, limit func(*server, string), d *disk) {
 	refused := false
 	for n := fewWrites; n < manyWrites && !refused; n++ {
 		status, a := write(n)
-		if refused = status != http.StatusOK; refused && (status != http.StatusInternalServerError || a.Code != "ServerError" || a.Message != "ServerError") {
+		if refused = status != http.StatusOK; refused && (status != http.StatusServiceUnavailable || a.Code != "ServiceUnavailable" || !strings.Contains(a.Message, "no room left")) {
 			t.Errorf("without room: %d %s %s", status, a.Code, a.Message)
 		}
 	}

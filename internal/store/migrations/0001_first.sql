@@ -183,7 +183,6 @@ CREATE INDEX images_repository ON images (repository_id, updated, uuid);
 -- of a third of a page, so images with many tags are apart.
 CREATE INDEX images_tags ON images (registry_id, gone, born, tags_folded, id) WHERE length(tags_folded) <= 500;
 CREATE INDEX images_many_tags ON images (registry_id) WHERE length(tags_folded) > 500;
-CREATE INDEX images_image_id ON images (account_id, image_id);
 CREATE INDEX images_digest ON images (account_id, digest, id);
 CREATE INDEX images_uuid ON images (account_id, uuid);
 CREATE INDEX images_lacking ON images (registry_id, lacked) WHERE lacks > 0;

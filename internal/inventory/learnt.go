@@ -1,0 +1,102 @@
+package inventory
+
+import (
+	"context"
+	"sync"
+
+	"portolan"
+	"portolan/internal/connector"
+)
+
+// learnt remembers what manifests say until the store does, and which listing
+// is about to read one: repositories that are listed at the same time often
+// hold the same digests, and a manifest is fetched once.
+type learnt struct {
+	mu     sync.Mutex
+	facts  map[portolan.Digest]connector.Facts
+	claims map[portolan.Digest]*claim
+}
+
+// claim is a listing's announcement that it reads a manifest. done is closed
+// when it has, or when the listing ends.
+type claim struct {
+	by   *connector.Listing
+	done chan struct{}
+}
+
+// add remembers what a row's manifest says.
+func (l *learnt) add(row *connector.Row) {
+	if row.Err != nil || !row.Complete() {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.facts == nil {
+		l.facts = map[portolan.Digest]connector.Facts{}
+	}
+	l.facts[row.Digest] = row.Facts
+	l.drop(row.Digest)
+}
+
+func (l *learnt) drop(d portolan.Digest) {
+	if c := l.claims[d]; c != nil {
+		close(c.done)
+		delete(l.claims, d)
+	}
+}
+
+// release gives up what a listing that has ended did not come to read.
+func (l *learnt) release(by *connector.Listing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for d, c := range l.claims {
+		if c.by == by {
+			l.drop(d)
+		}
+	}
+}
+
+// of answers what is remembered of digests, after those that another listing
+// is reading, and claims the others. A listing that has claims does not wait,
+// so that no two wait for each other.
+func (l *learnt) of(ctx context.Context, by *connector.Listing, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
+	for _, c := range l.others(by, digests) {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := make(map[portolan.Digest]connector.Facts, len(digests))
+	for _, d := range digests {
+		if f, ok := l.facts[d]; ok {
+			known[d] = f
+		} else if l.claims[d] == nil {
+			if l.claims == nil {
+				l.claims = map[portolan.Digest]*claim{}
+			}
+			l.claims[d] = &claim{by: by, done: make(chan struct{})}
+		}
+	}
+	return known, nil
+}
+
+// others are the claims of other listings, none if the listing has some.
+func (l *learnt) others(by *connector.Listing, digests []portolan.Digest) []*claim {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.claims {
+		if c.by == by {
+			return nil
+		}
+	}
+	var list []*claim
+	for _, d := range digests {
+		if c := l.claims[d]; c != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
