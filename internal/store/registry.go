@@ -25,6 +25,9 @@ func scanRegistry(row scanner) (*portolan.Registry, error) {
 	}
 	r.HasPassword = hasPassword != 0
 	r.Created, r.Modified, r.Deleted, r.LastSync = instant(created), instant(modified), instant(deleted), instant(lastSync)
+	if extra == "{}" { // as for most: a list of thousands is read at every start
+		return &r, nil
+	}
 	if err := json.Unmarshal([]byte(extra), &r.Extra); err != nil {
 		return nil, fmt.Errorf("registry %d: read its extra settings: %w", r.ID, err)
 	}
