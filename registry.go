@@ -118,6 +118,13 @@ func (c Credential) String() string { return "credential of " + strconv.Quote(c.
 // GoString hides the secrets from %#v.
 func (c Credential) GoString() string { return c.String() }
 
+// What answers show instead of a secret: PasswordMask for a whole password,
+// TokenMask behind the first characters of a token.
+const (
+	PasswordMask = "******"
+	TokenMask    = "****"
+)
+
 // SyncStatus is the state of a registry's readings.
 type SyncStatus string
 

@@ -209,9 +209,6 @@ func (a *App) IAM() *iam.Service { return a.iam }
 // DB gives access to the store, for the command line.
 func (a *App) DB() *store.DB { return a.db }
 
-// Catalog lists the operations that the server has.
-func (a *App) Catalog() *rpc.Catalog { return a.catalog }
-
 const (
 	drainTimeout = 30 * time.Second
 	// sliceDrain is how long slices may take to come to their end. Then their

@@ -16,8 +16,10 @@ import (
 // client calls CloseIdleConnections when done.
 //
 // An error of its Transport is an *Error, or the end of the request's context.
-// Client fails only for what CheckTrust refuses and for a HostIP that is no
-// address; whether an address may be dialled shows when it is.
+// Client fails only for a CACertificate or CertificateSHA256 that cannot be
+// used, naming which ("caCertificate" or "certificateSha256") and why, and for
+// a HostIP that is no address; whether an address may be dialled shows when it
+// is.
 func (g *Guard) Client(t Target) (*http.Client, error) {
 	d, err := g.dialer(t)
 	if err != nil {

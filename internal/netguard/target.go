@@ -124,14 +124,3 @@ func (g *Guard) checkLiteral(host string, vpc bool) error {
 
 // errNoCertificate says that PEM text cannot be used.
 var errNoCertificate = errors.New("caCertificate holds no certificate: want PEM text that starts with -----BEGIN CERTIFICATE-----")
-
-// CheckTrust refuses a CACertificate or CertificateSHA256 that cannot be used,
-// naming which ("caCertificate" or "certificateSha256") and why. Both may be
-// empty.
-func CheckTrust(caCertificate, certificateSHA256 string) error {
-	if caCertificate != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(caCertificate)) {
-		return errNoCertificate
-	}
-	_, err := parseFingerprint(certificateSHA256)
-	return err
-}

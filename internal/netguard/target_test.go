@@ -60,8 +60,12 @@ func TestCheckLiteral(t *testing.T) {
 	}
 }
 
-func TestCheckTrust(t *testing.T) {
+func TestTrustOfTarget(t *testing.T) {
 	t.Parallel()
+	g, err := netguard.New(netguard.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ca := newAuthority(t)
 	sum := strings.Repeat("0a", 32)
 	tests := map[string]struct{ ca, leaf, want string }{
@@ -77,12 +81,12 @@ func TestCheckTrust(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := netguard.CheckTrust(tt.ca, tt.leaf)
+			_, err := g.Client(netguard.Target{Host: "a.test", CACertificate: tt.ca, CertificateSHA256: tt.leaf})
 			if tt.want == "" && err != nil {
 				t.Fatal(err)
 			}
 			if tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want+" ")) {
-				t.Errorf("CheckTrust = %v, want an error that starts with %s", err, tt.want)
+				t.Errorf("Client: %v, want an error that starts with %s", err, tt.want)
 			}
 		})
 	}

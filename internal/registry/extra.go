@@ -24,7 +24,6 @@ const (
 	// A token shorter than this shows nothing of itself.
 	maskableToken = 20
 	shownOfToken  = 8
-	tokenMask     = "****"
 )
 
 // extra is what ExtraParam says; a nil field was not said, an empty one is to
@@ -160,7 +159,7 @@ func addToken(tokens map[string]string, namespace string, value json.RawMessage)
 	switch err := json.Unmarshal(value, &token); {
 	case err != nil || token == "" || len(token) > maxToken:
 		return portolan.Invalid(extraParam, "has an auth token for %q that is not a text of 1 to %d bytes", name, maxToken)
-	case strings.HasSuffix(token, tokenMask):
+	case strings.HasSuffix(token, portolan.TokenMask):
 		return portolan.Invalid(extraParam, "has the mask that answers show as the auth token for %q; leave authTokens out to keep the stored ones", name)
 	case tokens[name] != "":
 		return portolan.Invalid(extraParam, "has two auth tokens for %q", name)
@@ -212,9 +211,9 @@ func applyExtra(d *Draft, text string) error {
 func MaskToken(token string) string {
 	runes := []rune(token)
 	if len(runes) < maskableToken {
-		return tokenMask
+		return portolan.TokenMask
 	}
-	return string(runes[:shownOfToken]) + tokenMask
+	return string(runes[:shownOfToken]) + portolan.TokenMask
 }
 
 func setScope(into *[]string, key string, paths *[]string) error {

@@ -395,8 +395,6 @@ func (s *Service) applyAddress(d *Draft, f Fields) error {
 	return nil
 }
 
-const mask = "******"
-
 func applySecrets(d *Draft, f Fields) error {
 	const maxUser, maxPassword = 256, 64 << 10
 	if f.UserName != "" {
@@ -407,7 +405,7 @@ func applySecrets(d *Draft, f Fields) error {
 	}
 	if f.Password != "" {
 		switch {
-		case f.Password == mask:
+		case f.Password == portolan.PasswordMask:
 			return portolan.Invalid("Password", "is the mask that answers show; leave it out to keep the stored one")
 		case len(f.Password) > maxPassword:
 			return portolan.Invalid("Password", "must be at most %d bytes", maxPassword)

@@ -171,6 +171,9 @@ func (c *choice) value(v string) (string, error) {
 	}
 }
 
+// criteriaOf is the condition that a row is in all of the given places.
+func criteriaOf(terms ...store.Term) store.Criteria { return store.Criteria{Terms: terms} }
+
 type criteriaListRequest struct {
 	Value string `range:",256" doc:"Only choices that contain this." example:"2.0"`
 }

@@ -6,7 +6,6 @@ import (
 
 	"portolan"
 	"portolan/internal/rpc"
-	"portolan/internal/store"
 )
 
 type describeImageInstancesRequest struct {
@@ -96,6 +95,3 @@ const statusNormal = "NORMAL"
 func oursOf(i *portolan.Image) ours {
 	return ours{RegistryID: i.Repository.Registry.ID, Tags: tagNames(i), MediaType: i.MediaType, Platforms: i.Platforms}
 }
-
-// criteriaOf is the condition that a row is in all of the given places.
-func criteriaOf(terms ...store.Term) store.Criteria { return store.Criteria{Terms: terms} }

@@ -45,12 +45,9 @@ func (s *Service) when(t time.Time) string {
 	return t.In(s.Zone).Format(time.DateTime)
 }
 
-// mask stands for a password, whatever it is.
-const mask = "******"
-
 func password(r *portolan.Registry) string {
 	if r.HasPassword {
-		return mask
+		return portolan.PasswordMask
 	}
 	return ""
 }
@@ -59,7 +56,7 @@ func token(r *portolan.Registry) string {
 	if r.TokenPrefix == "" {
 		return ""
 	}
-	return r.TokenPrefix + "****"
+	return r.TokenPrefix + portolan.TokenMask
 }
 
 // placed tells where an image or repository is.
