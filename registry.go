@@ -87,6 +87,10 @@ type Registry struct {
 	LastSync        time.Time
 	SyncError       ErrorClass
 	SyncMessage     string
+	// Paused tells that it is not read until somebody resumes it.
+	Paused bool
+	// LastEvent is when its webhook last came, zero for never.
+	LastEvent time.Time
 }
 
 // Extra is the part of ExtraParam that is no secret. TokenMasks has, for each
@@ -97,6 +101,13 @@ type Extra struct {
 	TokenMasks        map[string]string `json:"tokenMasks,omitempty"`
 	CACertificate     string            `json:"caCertificate,omitempty"`
 	CertificateSHA256 string            `json:"certificateSha256,omitempty"`
+	// Excludes are patterns of repositories that are left out.
+	Excludes []string `json:"excludeRepositories,omitempty"`
+	// RequestsPerMinute is what the registry's owner allows, 0 for any number.
+	RequestsPerMinute int `json:"requestsPerMinute,omitempty"`
+	// SyncWindow is when scheduled readings may start, as "22:00-06:00" in the
+	// server's zone, "" for always.
+	SyncWindow string `json:"syncWindow,omitempty"`
 }
 
 // Scope is every prefix that bounds what is read; empty means everything.

@@ -11,19 +11,20 @@ import (
 
 const registryColumns = `id, account_id, type, name, domain_name, host_ip, port, protocol, net_type, vpc_id, region_id, version,
 	user_name, has_password, jenkins_env, white_list, black_list, token_prefix, trans_per_hour, persistence_day, extra, instance_id,
-	created, modified, deleted, image_count, repository_count, sync_status, sync_error, sync_message, last_sync`
+	created, modified, deleted, image_count, repository_count, sync_status, sync_error, sync_message, last_sync, paused, last_event`
 
 func scanRegistry(row scanner) (*portolan.Registry, error) {
 	var r portolan.Registry
-	var created, modified, deleted, lastSync, hasPassword int64
+	var created, modified, deleted, lastSync, lastEvent, hasPassword, paused int64
 	var extra string
 	err := row.Scan(&r.ID, &r.AccountID, &r.Type, &r.Name, &r.DomainName, &r.HostIP, &r.Port, &r.Protocol, &r.NetType, &r.VpcID, &r.RegionID, &r.Version,
 		&r.UserName, &hasPassword, &r.JenkinsEnv, &r.WhiteList, &r.BlackList, &r.TokenPrefix, &r.TransPerHour, &r.PersistenceDay, &extra, &r.InstanceID,
-		&created, &modified, &deleted, &r.ImageCount, &r.RepositoryCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync)
+		&created, &modified, &deleted, &r.ImageCount, &r.RepositoryCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync, &paused, &lastEvent)
 	if err != nil {
 		return nil, err
 	}
-	r.HasPassword = hasPassword != 0
+	r.HasPassword, r.Paused = hasPassword != 0, paused != 0
+	r.LastEvent = instant(lastEvent)
 	r.Created, r.Modified, r.Deleted, r.LastSync = instant(created), instant(modified), instant(deleted), instant(lastSync)
 	if extra == "{}" { // as for most: a list of thousands is read at every start
 		return &r, nil
