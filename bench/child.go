@@ -79,15 +79,16 @@ func (s *spec) start(ctx context.Context, ended chan<- error) (addr string, err 
 	case s.Shelf > 0:
 		return s.startShelf(ctx, ended)
 	}
+	log := app.NewLogWriter(os.Stderr)
 	a, err := app.New(ctx, app.Config{
 		Data: s.Data, Database: s.Database, Listen: "127.0.0.1:0", MetricsListen: app.Off,
 		AllowDial: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Log:       slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Log:       slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	})
 	if err != nil {
 		return "", err
 	}
-	go func() { ended <- errors.Join(a.Run(ctx), a.Close()) }()
+	go func() { ended <- errors.Join(a.Run(ctx), a.Close(), log.Close()) }()
 	return a.Addr(), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"os"
 	"strconv"
 	"time"
@@ -52,6 +53,7 @@ func (s *shell) administer(c *cobra.Command, ofAccount bool, run func(ctx contex
 		if err := s.completeConfig(&f.serveFlags); err != nil {
 			return err
 		}
+		f.Log = slog.New(f.handler(s.err))
 		opened, err := app.OpenStore(c.Context(), f.Config)
 		if err != nil {
 			return err

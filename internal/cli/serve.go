@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ type serveFlags struct {
 	allowDial, trustedProxies []string
 	zone                      string
 	logFormat, logLevel       string
+	level                     slog.Level
 }
 
 func (s *shell) serve() *cobra.Command {
@@ -46,7 +48,9 @@ PORTOLAN_SYNC_INTERVAL. Lists are comma-separated there.`,
 			if err := s.completeConfig(&f); err != nil {
 				return err
 			}
-			return runServer(c.Context(), f.Config)
+			log := app.NewLogWriter(s.err)
+			f.Log = slog.New(f.handler(log))
+			return errors.Join(runServer(c.Context(), f.Config), log.Close())
 		},
 	}
 	f.add(c.Flags())
@@ -101,24 +105,26 @@ func (s *shell) completeConfig(f *serveFlags) (err error) {
 			return usagef("--time-zone: there is no time zone %q; use a name such as UTC or Asia/Shanghai", f.zone)
 		}
 	}
-	f.Log, err = s.logger(f.logFormat, f.logLevel)
-	return err
+	return f.checkLog()
 }
 
-func (s *shell) logger(format, level string) (*slog.Logger, error) {
-	var o slog.HandlerOptions
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, usagef("--log-level: %q is not debug, info, warn or error", level)
+func (f *serveFlags) checkLog() error {
+	if err := f.level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return usagef("--log-level: %q is not debug, info, warn or error", f.logLevel)
 	}
-	o.Level = l
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(s.err, &o)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(s.err, &o)), nil
+	if f.logFormat != "text" && f.logFormat != "json" {
+		return usagef("--log-format: %q is neither text nor json", f.logFormat)
 	}
-	return nil, usagef("--log-format: %q is neither text nor json", format)
+	return nil
+}
+
+// handler writes the log as the flags say.
+func (f *serveFlags) handler(w io.Writer) slog.Handler {
+	o := slog.HandlerOptions{Level: f.level}
+	if f.logFormat == "json" {
+		return slog.NewJSONHandler(w, &o)
+	}
+	return slog.NewTextHandler(w, &o)
 }
 
 func runServer(ctx context.Context, cfg app.Config) error {
