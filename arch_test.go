@@ -48,33 +48,55 @@ func rows() map[string][]string {
 		// A kind knows the contract and what kinds share, never another kind.
 		"connector/oci":    {root, "connector"},
 		"connector/harbor": {root, "connector"},
+		// ACR signs its calls. Its registry side is one of OCI's: what it has in
+		// common with all others is read by that kind, which knows nothing of ACR.
+		"connector/acr": {root, "connector", "connector/oci", "sign"},
+		// An ACR for tests; it verifies signatures as the product does.
+		"connector/acr/acrtest": {root, "sign"},
+		"connector/quay":        {root, "connector"},
+		// A Quay for tests; it knows what Quay says, not how it is read.
+		"connector/quay/quaytest": {},
 		// A Harbor for tests and for the demo; it knows what Harbor says, not how
 		// it is read.
 		"connector/harbor/harbortest": {root},
 		// The one place where the kinds are listed.
-		"connector/all": {root, "connector", "connector/oci", "connector/harbor"},
+		"connector/all": {root, "connector", "connector/acr", "connector/oci", "connector/harbor", "connector/quay"},
 		// The one suite for all kinds: it knows the contract only.
 		"connector/connectortest": {root, "connector"},
+
+		// Both ends of an agent's connection. It tells failures as netguard does,
+		// and learns by functions who an agent is.
+		"tunnel": {root, "netguard"},
 
 		// Services own rules. They do not know each other: what one needs of
 		// another is a function that app hands in.
 		"iam":       append([]string{root}, above...),
 		"registry":  append([]string{root}, above...),
 		"inventory": append([]string{root}, above...),
+		// Reads the store's outbox; what makes events writes it there.
+		"event":  append([]string{root}, above...),
+		"report": append([]string{root}, above...),
+		// It keeps this process's end of tunnels, to cut what is revoked.
+		"agent": append([]string{root, "tunnel"}, above...),
+
+		// What comes without a signed call: it gets the rules as functions, but
+		// for reports, whose parameters and answers are those of a call.
+		"intake": {root, "rpc", "report"},
 
 		// Operations know the services, and not how they are reached.
-		"sas": append([]string{root, "iam", "registry", "inventory"}, above...),
+		"sas": append([]string{root, "iam", "registry", "inventory", "report", "agent", "event"}, above...),
 
 		// HTTP knows no product: it gets endpoints.
 		"gateway": {root, "rpc", "sign", "policy", "iam"},
 
 		// These put everything together; nobody imports them but each other, in
 		// this order.
-		"app":         append([]string{root, "iam", "registry", "inventory", "sas", "gateway", "connector/all"}, above...),
+		"app":         append([]string{root, "iam", "registry", "inventory", "report", "agent", "event", "intake", "sas", "gateway", "connector/all"}, above...),
 		"cli/samples": {root},
 		"cli": append([]string{
 			root, "iam", "registry", "inventory", "sas", "gateway", "connector/all", "app", "cli/samples",
 			"connector/harbor/harbortest", // the demo reads a Harbor that it brings along
+			"agent", "tunnel",             // an agent is the far end, with a secret of the length that is wanted
 		}, above...),
 		"cmd/portolan": {"cli"},
 		"bench":        append([]string{root, "iam", "registry", "inventory", "sas", "gateway", "connector/all", "app"}, above...),
@@ -96,11 +118,14 @@ func foreign() map[string][]string {
 		"secret": {},
 		// The national hash of ACS3-HMAC-SM3.
 		"sign": {"github.com/emmansun/gmsm/"},
-		// SQL lives here, with its drivers.
-		"store": {"github.com/jackc/pgx/", "modernc.org/sqlite"},
+		// SQL lives here, with its drivers; a long list is read in parts at a time.
+		"store": {"github.com/jackc/pgx/", "modernc.org/sqlite", "golang.org/x/sync/errgroup"},
+		// What carries streams over one connection.
+		"tunnel": {"github.com/hashicorp/yamux", "github.com/google/uuid"},
 		// Nothing of the services knows more than a library of a page.
 		"registry": {},
 		"iam":      {},
+		"agent":    {},
 		"sas":      {},
 	}
 }

@@ -8,6 +8,7 @@ require (
 	github.com/google/go-cmp v0.7.0 // differences in tests
 	github.com/google/go-containerregistry v0.22.1 // the demo's and the tests' registry
 	github.com/google/uuid v1.6.0 // ids of images and readings
+	github.com/hashicorp/yamux v0.1.2 // streams over an agent's one connection
 	github.com/jackc/pgx/v5 v5.12.0 // PostgreSQL
 	github.com/prometheus/client_golang v1.25.0 // /metrics
 	github.com/riverqueue/river v0.51.1 // jobs in the transaction of their data

@@ -91,6 +91,9 @@ type Registry struct {
 	Paused bool
 	// LastEvent is when its webhook last came, zero for never.
 	LastEvent time.Time
+	// CredentialExpires is when the credential that worked last ends, zero if
+	// the registry does not tell.
+	CredentialExpires time.Time
 }
 
 // Extra is the part of ExtraParam that is no secret. TokenMasks has, for each

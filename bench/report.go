@@ -28,6 +28,7 @@ How it is measured:
   constant body of the same size. Portolan's log is written as in production, a line for each call.
 - On PostgreSQL the database's own work is in other processes: there a call's cost is the time that it takes when it is alone.
 - The floor of a reading is a Go client that sends the same requests over as many connections and hashes what it reads.
+- A reading is timed from when it starts: how long it waits in the queue, up to a second, is not counted.
 
 `
 

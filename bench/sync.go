@@ -126,9 +126,10 @@ func splitPort(addr string) (host, port string, err error) {
 	return u.Hostname(), u.Port(), nil
 }
 
-const lookEvery = 50 * time.Millisecond
+const lookEvery = 20 * time.Millisecond
 
-// awaitSync waits for the end of a reading.
+// awaitSync waits for the end of a reading. How long it waits in the queue, up
+// to a second, is not its time.
 func awaitSync(ctx context.Context, z *server, key sign.Key, registry, id string, started time.Time) (reading, error) {
 	before, err := z.usage()
 	if err != nil {
@@ -149,7 +150,9 @@ func awaitSync(ctx context.Context, z *server, key sign.Key, registry, id string
 		}
 		r := answer.Data
 		switch r.Status {
-		case "pending", "running":
+		case "pending":
+			started = time.Now()
+		case "running":
 		case "ok":
 			after, err := z.usage()
 			r.took, r.cpu = time.Since(started), after.CPU-before.CPU

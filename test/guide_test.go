@@ -18,20 +18,26 @@ import (
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
-// TestGuide runs the shell blocks of the guide, in order, as a reader would
-// type them.
+// TestGuide runs the shell blocks of the guide.
 func TestGuide(t *testing.T) {
 	t.Parallel()
+	runPage(t, "../docs/guide.md", "It adds up", "InstanceCount", "NoPermission", "Denied implicitly", "harbor-eu")
+}
+
+// runPage runs the shell blocks of a page, in order, as a reader would type
+// them, and looks for texts in what they print.
+func runPage(t *testing.T, page string, wanted ...string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the command")
 	}
-	page, err := os.ReadFile("../docs/guide.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
+	blocks := shellBlock.FindAllStringSubmatch(string(text), -1)
 	if len(blocks) == 0 {
-		t.Fatal("the guide has no shell blocks")
+		t.Fatalf("%s has no shell blocks", page)
 	}
 	script := "set -euo pipefail\ntrap 'kill $(jobs -p); wait' EXIT\n"
 	for _, b := range blocks {
@@ -52,7 +58,7 @@ func TestGuide(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"It adds up", "InstanceCount", "NoPermission", "Denied implicitly", "harbor-eu"} {
+	for _, want := range wanted {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the output lacks %q:\n%s", want, out)
 		}

@@ -43,17 +43,25 @@ func run(t *testing.T, dir string) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			e.Values[worldKey{}] = &world{}
+			e.Values[worldKey{}], e.Values[receiverKey{}] = &world{}, &receiver{}
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": startRegistry,
+			"quay":     quay,
 			"server":   startServer,
 			"stop":     stopServer,
 			"capture":  capture,
 			"until":    until,
 			"newer":    makeNewer,
+			"event":    sendEvent,
+			"tag":      moveTag,
+			"untag":    removeTag,
+			"age":      age,
+			"receiver": startReceiver,
+			"refuse":   refuse,
+			"received": checkReceived,
 		},
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"portolan/internal/app"
 	"portolan/internal/cli"
 	"portolan/internal/cli/samples"
+	"portolan/internal/connector/quay/quaytest"
 	"portolan/internal/store"
 )
 
@@ -26,6 +27,7 @@ type world struct {
 	stop context.CancelFunc
 	done chan int
 	log  lockedBuffer
+	quay *quaytest.Server
 }
 
 type worldKey struct{}

@@ -22,12 +22,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/net/http/httpproxy"
 
+	"portolan/internal/agent"
+	"portolan/internal/event"
 	"portolan/internal/gateway"
 	"portolan/internal/iam"
+	"portolan/internal/intake"
 	"portolan/internal/inventory"
 	"portolan/internal/job"
 	"portolan/internal/netguard"
 	"portolan/internal/registry"
+	"portolan/internal/report"
 	"portolan/internal/rpc"
 	"portolan/internal/sas"
 	"portolan/internal/store"
@@ -35,19 +39,23 @@ import (
 
 // App is a server.
 type App struct {
-	cfg       Config
-	db        *store.DB
-	queue     *job.Queue
-	inventory *inventory.Service
-	iam       *iam.Service
-	metrics   *prometheus.Registry
-	api       *http.Server
-	ops       *http.Server
-	listener  net.Listener
-	opsLis    net.Listener
-	catalog   *rpc.Catalog
-	draining  atomic.Bool
-	announced bool
+	cfg        Config
+	db         *store.DB
+	queue      *job.Queue
+	inventory  *inventory.Service
+	registries *registry.Service
+	reports    *report.Service
+	agents     *agent.Service
+	events     *event.Service
+	iam        *iam.Service
+	metrics    *prometheus.Registry
+	api        *http.Server
+	ops        *http.Server
+	listener   net.Listener
+	opsLis     net.Listener
+	catalog    *rpc.Catalog
+	draining   atomic.Bool
+	announced  bool
 }
 
 // New makes a server: it opens the store, brings it up to date, makes the
@@ -102,13 +110,17 @@ func (a *App) buildServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	guard, err := netguard.New(netguard.Config{Allow: a.cfg.AllowDial, Proxy: httpproxy.FromEnvironment()})
+	if err := a.openAgents(box); err != nil {
+		return err
+	}
+	guard, err := netguard.New(netguard.Config{Allow: a.cfg.AllowDial, Proxy: httpproxy.FromEnvironment(), Routes: a.agents.Hub().Route})
 	if err != nil {
 		return err
 	}
 	secrets, dial := registrySecrets{box}, &sources{guard: guard, now: a.cfg.Now}
 	a.queue, err = job.New(a.db, job.Options{
 		Slice:   func(ctx context.Context, id string) (time.Duration, bool, error) { return a.inventory.Slice(ctx, id) },
+		Deliver: func(ctx context.Context, id string) (time.Duration, bool, error) { return a.events.Deliver(ctx, id) },
 		Timeout: a.cfg.JobTimeout, RescueAfter: a.cfg.RescueAfter, Poll: a.cfg.JobPoll, Log: a.cfg.Log,
 	})
 	if err != nil {
@@ -116,16 +128,25 @@ func (a *App) buildServices(ctx context.Context) error {
 	}
 	a.inventory = inventory.New(inventory.Config{
 		DB: a.db, AddJob: a.queue.AddSync, Open: dial.open, Dialer: dial, Unseal: secrets.unseal,
-		Interval: a.cfg.SyncInterval, SliceTime: a.cfg.Slice, LeaseTime: a.cfg.RescueAfter, Now: a.cfg.Now, Log: a.cfg.Log,
+		Interval: a.cfg.SyncInterval, SliceTime: a.cfg.Slice, LeaseTime: a.cfg.RescueAfter, Zone: a.cfg.Zone, Now: a.cfg.Now, Log: a.cfg.Log,
 		Finished: countReadings(a.metrics),
 	})
 	a.iam = iam.New(iam.Config{DB: a.db, Box: box, Now: a.cfg.Now, Log: a.cfg.Log})
-	registries := registry.New(registry.Config{
-		DB: a.db, Seal: secrets.seal, Unseal: secrets.unseal, Request: a.inventory.Request,
+	hooks, err := box.Hasher("webhook")
+	if err != nil {
+		return err
+	}
+	tokens, err := a.openReports(box)
+	if err != nil {
+		return err
+	}
+	a.registries = registry.New(registry.Config{
+		DB: a.db, Seal: secrets.seal, Unseal: secrets.unseal, Hooks: hooks, Tokens: tokens, Request: a.inventory.Request,
 		CheckAddress: func(host string) error { return guard.CheckLiteral(netguard.Target{Host: host}) },
 	})
+	a.events = a.newEvents(box, guard)
 	a.catalog = rpc.NewCatalog(Endpoints(&sas.Service{
-		DB: a.db, Registries: registries, Inventory: a.inventory, Zone: a.cfg.Zone, Regions: sas.DefaultRegions(),
+		DB: a.db, Registries: a.registries, Inventory: a.inventory, Reports: a.reports, Agents: a.agents, Events: a.events, Zone: a.cfg.Zone, Regions: sas.DefaultRegions(),
 	}))
 	return nil
 }
@@ -160,8 +181,10 @@ func (a *App) listen(ctx context.Context) error {
 		// Outermost, so that net/http knows a call over TLS by its connection.
 		a.listener = tls.NewListener(a.listener, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 	}
+	gate := a.gate()
 	g := gateway.New(gateway.Config{
 		Catalog: a.catalog, Authenticate: a.iam.Authenticate, Authorize: a.iam.Authorize, Log: a.cfg.Log, Metrics: a.metrics,
+		Extra:   a.withAgents(map[string]http.Handler{intake.HookPath: a.hooks(gate), intake.ReportsPath: intake.NewReports(gate, a.reports)}),
 		Proxies: a.cfg.TrustedProxies, ThrottleUser: a.cfg.ThrottleUser, Now: a.cfg.Now,
 	})
 	a.api = g.Server()
@@ -223,6 +246,9 @@ func (a *App) Run(ctx context.Context) error {
 		return fmt.Errorf("start the job queue: %w", err)
 	}
 	a.inventory.Start(ctx)
+	a.reports.Start(ctx)
+	defer a.watchAgents(ctx)()
+	a.events.Start(ctx)
 	failed := make(chan error, 2)
 	var wg sync.WaitGroup
 	wg.Go(func() { failed <- serve(a.api, a.listener) })
@@ -256,6 +282,8 @@ func (a *App) drain(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("drain the API: %w", err), a.api.Close())
 	}
+	a.events.Stop()
+	a.reports.Stop()
 	a.inventory.Stop()
 	slices, cancel := context.WithTimeout(ctx, sliceDrain)
 	defer cancel()

@@ -18,12 +18,15 @@ import (
 type sources struct {
 	guard *netguard.Guard
 	now   func() time.Time
+	paces paces
 }
 
 func target(r *portolan.Registry) netguard.Target {
 	return netguard.Target{
-		Host: r.DomainName, Port: r.Port, Protocol: r.Protocol, HostIP: r.HostIP, NetType: r.NetType, VpcID: r.VpcID,
+		Host: r.DomainName, Port: r.Port, Protocol: r.Protocol, HostIP: r.HostIP, NetType: r.NetType, Owner: r.AccountID, VpcID: r.VpcID,
 		CACertificate: r.Extra.CACertificate, CertificateSHA256: r.Extra.CertificateSHA256,
+		// ACR's API is a public host, whatever is in front of the registry.
+		CAForHostOnly: r.Type == portolan.ACR,
 	}
 }
 
@@ -39,14 +42,18 @@ func (s *sources) open(r *portolan.Registry, c portolan.Credential) (inventory.O
 		return inventory.Opened{}, classed(err)
 	}
 	base := client.Transport
-	transport := connector.NewTransport(connector.TransportConfig{Base: base})
+	transport := connector.NewTransport(connector.TransportConfig{
+		Base: base, Pace: s.paces.of(r, c, s.now()), PerMinute: r.Extra.RequestsPerMinute,
+	})
 	client.Transport = transport
-	source, err := open(connector.Config{BaseURL: baseURL(r), Credential: c, Scope: r.Extra.Scope(), Client: client, Now: s.now})
+	source, err := open(connector.Config{BaseURL: baseURL(r), Credential: c, Scope: r.Extra.Scope(), Client: client, Slow: transport.Slow, Now: s.now})
 	if err != nil {
+		transport.Close()
 		return inventory.Opened{}, err
 	}
 	closer, _ := base.(interface{ CloseIdleConnections() })
 	return inventory.Opened{Source: source, Meter: transport.Meter(), Close: func() {
+		transport.Close()
 		if closer != nil {
 			closer.CloseIdleConnections()
 		}

@@ -180,7 +180,7 @@ Start here:
 	}
 	c.SetVersionTemplate("portolan {{.Version}}\n")
 	c.AddCommand(
-		s.demo(), s.serve(), s.registry(), s.image(), s.call(), s.admin(), s.configure(), s.doctor(), s.version(),
+		s.demo(), s.serve(), s.registry(), s.image(), s.report(), s.webhook(), s.call(), s.agent(), s.admin(), s.configure(), s.doctor(), s.version(),
 	)
 	return c
 }

@@ -231,8 +231,11 @@ func (c *client) once(ctx context.Context, op operation, p params) ([]byte, erro
 	req.Header = signed.Header
 	defer c.line.wait("Waiting for " + c.endpoint.Host)()
 	limit := c.patience
-	if op.name == "TestImageRegistry" {
+	switch op.name {
+	case "TestImageRegistry":
 		limit = max(limit, testPatience)
+	case "RunImageRegistryRetention":
+		limit = max(limit, callTimeout)
 	}
 	resp, err := c.do(req, limit)
 	if err != nil {

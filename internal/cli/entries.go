@@ -211,10 +211,10 @@ func (x *settings) places() (texts map[string]*string, numbers map[string]*int, 
 	texts = map[string]*string{
 		"type": &x.Type, "host": &x.Host, "name": &x.Name, "user": &x.User, "password": &x.Password, "passwordFile": &x.PasswordFile,
 		"address": &x.Address, "region": &x.Region, "vpc": &x.VPC, "caFile": &x.CAFile, "certificateSha256": &x.CertificateSHA256,
-		"whiteList": &x.WhiteList, "blackList": &x.BlackList,
+		"whiteList": &x.WhiteList, "blackList": &x.BlackList, "syncWindow": &x.Window,
 	}
-	numbers = map[string]*int{"port": &x.Port, "transPerHour": &x.TransPerHour, "persistenceDay": &x.PersistenceDay}
-	lists = map[string]*[]string{"namespaces": &x.Namespaces, "repositories": &x.Repositories}
+	numbers = map[string]*int{"port": &x.Port, "transPerHour": &x.TransPerHour, "persistenceDay": &x.PersistenceDay, "requestsPerMinute": &x.PerMinute}
+	lists = map[string]*[]string{"namespaces": &x.Namespaces, "repositories": &x.Repositories, "excludeRepositories": &x.Excludes}
 	return texts, numbers, lists
 }
 

@@ -30,7 +30,7 @@ read: no ledger counts them, they are what is left of ImageCount.`,
 
 // sum is the account of an ImageCount. Images = RowsListed - DuplicateTags -
 // Accessories - OtherArtifacts - RowsFailed - Unexplained, and ImageCount =
-// ImagesSeen + ImagesKept + ImagesHeld.
+// ImagesSeen + ImagesKept + ImagesHeld + ImagesByEvents.
 type sum struct {
 	RegistryID          int64 `json:"RegistryId"`
 	RegistryName        string
@@ -52,7 +52,10 @@ type sum struct {
 	// were not read in this reading, which no ledger counts.
 	ImagesKept int
 	ImagesHeld int
-	ImageCount int
+	// ImagesByEvents is by how many more images there are since events had
+	// some repositories read again.
+	ImagesByEvents int
+	ImageCount     int
 	// ImagesListed is the total of DescribeImageInstances.
 	ImagesListed int
 	TagsRead     int
@@ -74,9 +77,12 @@ func (c *client) imagesOf(ctx context.Context, id int64) (int, error) {
 	return total, err
 }
 
+// keptByEvents is how many readings that events caused a server remembers.
+const keptByEvents = 100
+
 // sum asks for the numbers of a registry's last finished reading.
 func (c *client) sum(ctx context.Context, id int64) (*sum, error) {
-	l, err := c.lastEnded(ctx, id)
+	l, since, err := c.lastEnded(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +97,11 @@ func (c *client) sum(ctx context.Context, id int64) (*sum, error) {
 		RowsFailed: l.RowsFailed, Unexplained: l.Unexplained, ImagesSeen: l.ImagesSeen, ImagesKept: r.ImageCount - l.ImagesSeen - l.ImagesHeld,
 		ImagesHeld: l.ImagesHeld, ImageCount: r.ImageCount, TagsRead: l.TagsRead, Truncated: l.Truncated, ErrorCode: l.ErrorCode, ErrorMessage: l.ErrorMessage,
 	}
+	x.ImagesByEvents = since.images
+	if since.readings >= keptByEvents {
+		x.ImagesByEvents = x.ImagesKept // those before are not remembered
+	}
+	x.ImagesKept -= x.ImagesByEvents
 	if x.ImagesListed, err = c.imagesOf(ctx, id); err != nil {
 		return nil, err
 	}
@@ -166,6 +177,7 @@ func (s *shell) showSum(x *sum) error {
 		{"=", x.ImagesSeen, "images seen in this reading"},
 		{"+", x.ImagesKept, "images kept of repositories not read in it (what is left of ImageCount, not counted apart)"},
 		{"+", x.ImagesHeld, "images held: gone from the source, not yet believed"},
+		{"+", x.ImagesByEvents, "more since, in repositories that events told of"},
 		{"=", x.ImageCount, "ImageCount"},
 	} {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t  %s\n", line.sign, line.n, line.what) // told by Flush

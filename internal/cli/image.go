@@ -38,7 +38,7 @@ func repositoryColumns(bool) []column {
 }
 
 func (s *shell) image() *cobra.Command {
-	return group(&cobra.Command{Use: "image", Short: "List and find images"}, s.imageList(), s.imageRepos(), s.imageFind())
+	return group(&cobra.Command{Use: "image", Short: "List and find images"}, s.imageList(), s.imageRepos(), s.imageFind(), s.imageChanges())
 }
 
 // selection is what both lists can be narrowed by.

@@ -16,7 +16,7 @@ func (s *shell) registry() *cobra.Command {
 		Long: "Adds, reads and looks after registries. A registry is named by its id or by its name.",
 	},
 		s.registryAdd(), s.registryImport(), s.registryList(), s.registryShow(), s.registryTest(), s.registryModify(),
-		s.registryRemove(), s.registryRestore(), s.registrySync(), s.registryLedger(), s.registryExplain(),
+		s.registryRemove(), s.registryRestore(), s.registrySync(), s.registryPause(), s.registryResume(), s.registryLedger(), s.registryExplain(), s.registryToken(), s.registryWebhook(), s.registryRetention(),
 	)
 }
 

@@ -20,6 +20,8 @@ type addFlags struct {
 	target
 	settings
 	password password
+	token    tokenFile
+	tokens   authTokenFiles
 
 	noTest, noWait, quiet bool
 }
@@ -32,11 +34,21 @@ func (s *shell) registryAdd() *cobra.Command {
 		Long: `Tests a registry, adds it, and waits for its first reading. Nothing is saved if
 the test fails; --no-test saves it all the same, to be read when it can be.
 
-Types: harbor, and oci for anything else that speaks the OCI Distribution API
-(distribution, zot, GitLab, Nexus, Artifactory, …). quay and acr are not read
-yet: with --no-test they are saved, and shown as failing until they can be.`,
+Types: harbor, quay, and oci for anything else that speaks the OCI Distribution
+API (distribution, zot, GitLab, Nexus, Artifactory, …). Quay is read with an
+OAuth token with the scope repo:read for each organisation: --auth-token-file.
+acr (Alibaba Cloud Container Registry, Personal and Enterprise Edition) is read
+with an AccessKey, whose id is the user and whose secret is the password; with
+a login of the registry itself only the repositories that ExtraParam (in import
+files: repositories) names can be read.
+
+CI/CD is for build systems: nothing is read, builds report their images with the
+token that is told here, once. See portolan report --help.`,
 		Example: `  portolan registry add --type harbor --host harbor.example.com --user 'robot$portolan' --password-file secret.txt
-  portolan registry add --type oci --host 10.0.0.5 --port 5000 --http --name lab`,
+  portolan registry add --type quay --host quay.io --auth-token-file acme=acme.token
+  portolan registry add --type acr --host acme-registry.cn-hangzhou.cr.aliyuncs.com --user LTAI5t… --password-file secret.txt
+  portolan registry add --type oci --host 10.0.0.5 --port 5000 --http --name lab
+  portolan registry add --type CI/CD --name jenkins --save-token jenkins.token`,
 		Args: takes(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			f.given = givenFlags(c.Flags())
@@ -45,23 +57,28 @@ yet: with --no-test they are saved, and shown as failing until they can be.`,
 	}
 	fs := c.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.Type, "type", "", "harbor, oci, or quay and acr (not read yet) (required)")
+	fs.StringVar(&f.Type, "type", "", "harbor, quay, acr, oci or CI/CD (required)")
 	f.settings.add(fs)
 	f.password.add(fs)
+	f.tokens.add(fs)
+	f.token.add(fs, "for CI/CD: write the token to this file (mode 0600) instead of showing it")
 	fs.BoolVar(&f.noTest, "no-test", false, "save it without a test")
 	fs.BoolVar(&f.noWait, "no-wait", false, "do not wait for the first reading")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the id")
 	f.target.add(fs)
-	complete(c, "type", pullTypes())
+	complete(c, "type", typeNames())
 	return c
 }
 
 func (s *shell) addRegistry(ctx context.Context, f *addFlags) (err error) {
+	if f.Type == string(portolan.CICD) {
+		return s.addCI(ctx, f)
+	}
 	if f.Type == "" || f.Host == "" {
 		return usagef("say what the registry is and where: --type harbor --host harbor.example.com")
 	}
 	if !slices.Contains(pullTypes(), f.Type) {
-		return usagef("--type: %q is not one of %s", f.Type, strings.Join(pullTypes(), ", "))
+		return usagef("--type: %q is not one of %s", f.Type, strings.Join(typeNames(), ", "))
 	}
 	if _, readable := all.Open(portolan.RegistryType(f.Type)); !readable && !f.noTest {
 		return usagef("registries of type %s are not read yet; --no-test saves this one all the same, to be read when they are", f.Type)
@@ -76,11 +93,14 @@ func (s *shell) addRegistry(ctx context.Context, f *addFlags) (err error) {
 	if f.Password, err = s.readPassword(ctx, f.password, f.User != "", "Password of "+f.User+": "); err != nil {
 		return err
 	}
+	if f.AuthTokens, err = s.readAuthTokens(f.tokens); err != nil {
+		return err
+	}
 	p, err := f.params(".")
 	if err != nil {
 		return err
 	}
-	if f.Password != "" {
+	if f.Password != "" || f.AuthTokens != nil {
 		s.warnPlain(server)
 	}
 	if !f.noTest {

@@ -64,7 +64,7 @@ func (s *shell) registryRestore() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
-				return usagef("a removed registry is named by its id, the number that registry remove printed: %q is none", args[0])
+				return usagef("a removed registry is named by its id, as registry list --deleted shows it: %q is none", args[0])
 			}
 			server, err := s.client(t)
 			if err != nil {
@@ -85,13 +85,14 @@ func (s *shell) registryModify() *cobra.Command {
 	var (
 		x       settings
 		secret  password
+		tokens  authTokenFiles
 		empties []string
 	)
 	c := s.one(&cobra.Command{
 		Use: "modify", Short: "Change a registry",
 		Long: `Changes what the flags say and leaves the rest. A change of where the registry is
-or of what is trusted needs the password again: a saved one is never sent to a
-new place. An empty text empties a field: --white-list ''.`,
+or of what is trusted needs the password or the auth tokens again: saved ones are
+never sent to a new place. An empty text empties a field: --white-list ''.`,
 		Example: `  portolan registry modify harbor-prod --name harbor-production
   portolan registry modify harbor-prod --host harbor2.example.com --ask-password
   portolan registry modify harbor-prod --clear RegistryHostIp`,
@@ -107,6 +108,9 @@ new place. An empty text empties a field: --white-list ''.`,
 		if x.Password, err = s.readPassword(c.Context(), secret, false, "Password: "); err != nil {
 			return err
 		}
+		if x.AuthTokens, err = s.readAuthTokens(tokens); err != nil {
+			return err
+		}
 		p, err := x.params(".")
 		if err != nil {
 			return err
@@ -118,13 +122,14 @@ new place. An empty text empties a field: --white-list ''.`,
 		if len(p.encode()) == 0 {
 			return usagef("say what to change, as in --name harbor-prod")
 		}
-		if x.Password != "" {
+		if x.Password != "" || x.AuthTokens != nil {
 			s.warnPlain(server)
 		}
 		return s.modifyRegistry(c.Context(), server, r.ID, p)
 	})
 	x.add(c.Flags())
 	secret.add(c.Flags())
+	tokens.add(c.Flags())
 	c.Flags().StringSliceVar(&empties, "clear", nil, "field to empty: RegistryHostIp, UserName, Password, VpcId, WhiteList, BlackList or ExtraParam (repeatable)")
 	return c
 }

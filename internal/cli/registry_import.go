@@ -34,7 +34,7 @@ port, user, vpc and address are. "-" reads YAML from standard input.
 A YAML file is a list; a CSV file has the same names in its first line, and
 separates namespaces by blanks:
 
-  - type: harbor                      # harbor, oci; quay and acr (not read yet)
+  - type: harbor                      # harbor, quay, acr, oci
     host: harbor.example.com
     name: harbor-prod
     user: robot$portolan
@@ -220,6 +220,9 @@ func (e *entry) differs(i info, namespaces []string) params {
 	if e.Namespaces != nil && !slices.Equal(e.draft.Extra.Namespaces, slices.Sorted(slices.Values(namespaces))) {
 		scope, _ := json.Marshal(map[string][]string{"namespaces": append([]string{}, e.draft.Extra.Namespaces...)}) // texts always encode
 		diff["ExtraParam"] = string(scope)
+	}
+	if e.otherManners(i.manners) {
+		diff["ExtraParam"] = e.params["ExtraParam"]
 	}
 	var empty []string
 	for name, has := range map[string]string{"whiteList": i.WhiteList, "blackList": i.BlackList} {

@@ -34,6 +34,7 @@ type listFlags struct {
 	types, notTypes []string
 	stale           time.Duration
 	exitCode        bool
+	deleted         bool
 	zone            string
 }
 
@@ -47,9 +48,15 @@ failed or is partial, or none ended within that time. Answers have times without
 a zone: --time-zone must be the one that the server was started with.`,
 		Example: `  portolan registry list --type harbor
   portolan registry list --stale 24h --exit-code    for an alarm: exit code 4 if any is listed
-  portolan registry list --output csv > registries.csv`,
+  portolan registry list --output csv > registries.csv
+  portolan registry list --deleted    what registry restore can bring back`,
 		Args: takes(0),
-		RunE: func(c *cobra.Command, _ []string) error { return s.listRegistries(c.Context(), &f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if f.deleted {
+				return s.listDeleted(c, &f)
+			}
+			return s.listRegistries(c.Context(), &f)
+		},
 	}
 	fs := c.Flags()
 	fs.SortFlags = false
@@ -58,6 +65,7 @@ a zone: --time-zone must be the one that the server was started with.`,
 	fs.StringSliceVar(&f.notTypes, "not-type", nil, "not of this type (repeatable)")
 	fs.DurationVar(&f.stale, "stale", 0, "only those not read to their end within this time, or failing")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "exit with 4 if --stale lists any")
+	fs.BoolVar(&f.deleted, "deleted", false, "those that were removed and can be restored; goes alone")
 	addZone(fs, &f.zone)
 	f.form.add(c, asJSON, asCSV)
 	f.add(fs)
@@ -104,6 +112,27 @@ func (s *shell) listRegistries(ctx context.Context, f *listFlags) error {
 	if err == nil && f.exitCode && n > 0 {
 		return &exitError{ExitSyncFailed, fmt.Errorf("%s stale or failing", count(n, "registry is", "registries are"))}
 	}
+	return err
+}
+
+// listDeleted lists what can be restored.
+func (s *shell) listDeleted(c *cobra.Command, f *listFlags) error {
+	if f.name != "" || f.types != nil || f.notTypes != nil || f.stale != 0 || f.exitCode {
+		return usagef("--deleted lists all that can be restored: it goes with --output only")
+	}
+	server, err := s.client(f.target)
+	if err != nil {
+		return err
+	}
+	_, err = s.list(c.Context(), server, "DescribeDeletedImageRegistries", "List", nil, listing{form: f.form.form, empty: "No registry can be restored.", columns: []column{
+		{title: "ID", field: "Id"},
+		{title: "NAME", field: "RegistryName", wide: 32},
+		{title: "TYPE", field: "RegistryType"},
+		{title: "HOST", field: "DomainName", wide: 40},
+		{title: "IMAGES", field: "ImageCount"},
+		{title: "DELETED", field: "GmtDelete"},
+		{title: "UNTIL", field: "GmtRestore"},
+	}})
 	return err
 }
 

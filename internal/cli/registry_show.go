@@ -31,6 +31,7 @@ type info struct {
 	BlackList      string
 	TransPerHour   int
 	PersistenceDay int
+	manners
 }
 
 // infos lists all registries of a type, of any for "".
@@ -100,10 +101,11 @@ func (s *shell) showRegistry(ctx context.Context, server *client, r *row) error 
 	}
 	s.facts(
 		"Id", number(r.ID), "Name", r.Name, "Type", r.Type, "Place", place,
-		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Only below", strings.Join(names, ", "),
+		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Credential ends", r.CredentialExpires, "Only below", strings.Join(names, ", "), "Without", strings.Join(r.ExcludeRepositories, ", "),
+		"Requests a minute", number(r.RequestsPerMinute), "Window", r.SyncWindow, "Paused", r.paused(),
 		"Region", r.RegionID, "Scans an hour", number(r.TransPerHour), "Remembers", number(r.PersistenceDay)+" days",
 		"White list", r.WhiteList, "Black list", r.BlackList, "Added", r.GmtCreate, "Changed", r.GmtModified,
-		"Images", strconv.Itoa(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
+		"Images", strconv.Itoa(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Last event", r.LastEventTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
 	)
 	return nil
 }

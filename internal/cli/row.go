@@ -33,6 +33,10 @@ type row struct {
 	LastSyncTime     string
 	SyncErrorCode    string
 	SyncErrorMessage string
+	manners
+
+	CredentialExpires string
+	LastEventTime     string
 }
 
 // registryByID answers a registry.
@@ -74,25 +78,44 @@ func (c *client) oneRegistry(ctx context.Context, like string, fits func(*row) b
 	return found, nil
 }
 
-// lastEnded answers the last finished reading of a registry.
-func (c *client) lastEnded(ctx context.Context, id int64) (*ledger, error) {
+// byEvents is what readings of repositories that events told of have changed
+// since a reading of the whole registry.
+type byEvents struct {
+	// readings is how many there were, and images by how many more there are.
+	readings, images int
+}
+
+// lastEnded answers the last finished reading of a whole registry, and what
+// events have changed since.
+func (c *client) lastEnded(ctx context.Context, id int64) (*ledger, byEvents, error) {
 	var running *ledger
+	var since byEvents
 	for raw, err := range c.rows(ctx, "DescribeImageRegistrySyncs", "List", params{"RegistryId": number(id)}) {
 		if err != nil {
-			return nil, err
+			return nil, since, err
 		}
 		var l ledger
 		if err := json.Unmarshal(raw, &l); err != nil {
-			return nil, fmt.Errorf("the answer to DescribeImageRegistrySyncs is not in its documented form: %w", err)
+			return nil, since, fmt.Errorf("the answer to DescribeImageRegistrySyncs is not in its documented form: %w", err)
 		}
-		if l.ended() {
-			return &l, nil
+		switch {
+		case l.Trigger != portolan.CauseWebhook && l.ended():
+			return &l, since, nil
+		case l.Trigger != portolan.CauseWebhook:
+			running = &l
+		case l.ended():
+			since.readings++
+			since.images += l.ImagesAdded - l.ImagesGone
 		}
-		running = &l
 	}
+	return nil, since, neverRead(id, running)
+}
+
+// neverRead says why a registry has no finished reading.
+func neverRead(id int64, running *ledger) error {
 	if running == nil || running.Status == portolan.SyncPending {
-		return nil, &exitError{ExitSyncFailed, fmt.Errorf("registry %d has not been read yet; its first reading waits for its turn", id)}
+		return &exitError{ExitSyncFailed, fmt.Errorf("registry %d has not been read yet; its first reading waits for its turn", id)}
 	}
-	return nil, &exitError{ExitSyncFailed, fmt.Errorf("registry %d is being read for the first time: %d of %s so far, %s; portolan registry ledger %d shows how far it is",
+	return &exitError{ExitSyncFailed, fmt.Errorf("registry %d is being read for the first time: %d of %s so far, %s; portolan registry ledger %d shows how far it is",
 		id, running.RepositoriesRead+running.RepositoriesSkipped+running.RepositoriesFailed, count(running.RepositoriesListed, "repository", "repositories"), count(running.ImagesSeen, "image", "images"), id)}
 }

@@ -38,6 +38,9 @@ type settings struct {
 	PersistenceDay    int               `yaml:"persistenceDay"`
 	WhiteList         string            `yaml:"whiteList"`
 	BlackList         string            `yaml:"blackList"`
+	Excludes          []string          `yaml:"excludeRepositories"`
+	PerMinute         int               `yaml:"requestsPerMinute"`
+	Window            string            `yaml:"syncWindow"`
 
 	// given has the names, as files have them, of what was given, also of what
 	// was given empty.
@@ -53,6 +56,7 @@ func (x *settings) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&x.HTTP, "http", false, "plain HTTP instead of HTTPS")
 	fs.StringVar(&x.User, "user", "", "user to log in as; without one the registry is read anonymously")
 	fs.StringSliceVar(&x.Namespaces, "namespace", nil, "read only below this path, such as a Harbor project (repeatable)")
+	x.addManners(fs)
 	fs.StringVar(&x.CAFile, "registry-ca-file", "", "PEM file of the authority that signed the registry's certificate")
 	fs.StringVar(&x.CertificateSHA256, "certificate-sha256", "", "SHA-256 of the registry's certificate, trusted instead of an authority")
 	fs.StringVar(&x.Address, "address", "", "address to dial instead of looking the host up")
@@ -95,6 +99,7 @@ func (x *settings) extra(base string) (string, error) {
 	if len(x.Repositories) > 0 || x.given["repositories"] {
 		e["repositories"] = append([]string{}, x.Repositories...)
 	}
+	x.manners(e)
 	if len(x.AuthTokens) > 0 || x.given["authTokens"] {
 		e["authTokens"] = maps.Collect(maps.All(x.AuthTokens))
 	}

@@ -13,6 +13,17 @@ type challenge struct {
 
 const maxChallenges = 20
 
+// BearerChallenge answers where a registry's challenge wants tokens to be
+// fetched, and the name that the registry gives itself there; "" without one.
+func BearerChallenge(h http.Header) (realm, service string) {
+	for _, c := range challenges(h) {
+		if c.scheme == bearer {
+			return c.params["realm"], c.params["service"]
+		}
+	}
+	return "", ""
+}
+
 // challenges reads all WWW-Authenticate headers (RFC 9110, section 11.6.1).
 // One header may hold several challenges, parameters come in any order, and
 // what cannot be read is left out.

@@ -31,6 +31,9 @@ type Config struct {
 	// pace, retries and counts; it follows no redirect to another host with
 	// credentials.
 	Client *http.Client
+	// Slow tells that the registry asked, in a way that is its own, to be asked
+	// less often, and to wait before the next request. Nil where nobody listens.
+	Slow func(wait time.Duration)
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -89,6 +92,14 @@ type Announcer interface {
 	// read. A source knows those of its own catalogue already; it is for a
 	// reading that goes on with a new source.
 	Announce(paths []string)
+}
+
+// Expirer is the ability to tell when the credential ends.
+type Expirer interface {
+	// CredentialExpires answers when it ends, zero for never, and whether that
+	// could be found out. It is asked after Probe; that it does not know is no
+	// failure.
+	CredentialExpires(context.Context) (at time.Time, known bool)
 }
 
 // Probe is what a source found out about its registry and itself.

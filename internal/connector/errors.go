@@ -39,10 +39,10 @@ func (e *Error) WithRemedy(format string, args ...any) *Error {
 	return e
 }
 
-// ClassOf answers the class of an error, ServerFailure for one without. No
-// source answers ClockSkew: passwords and the registries' own tokens carry no
-// time of ours, so a clock that differs never is why one is refused. Where it
-// shows, in certificates, the failure is TLSFailure and its remedy names it.
+// ClassOf answers the class of an error, ServerFailure for one without.
+// ClockSkew comes from sources that sign their requests, for signatures alone
+// carry a time of ours. Where a clock that differs shows in certificates, the
+// failure is TLSFailure and its remedy names it.
 func ClassOf(err error) portolan.ErrorClass {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Class
@@ -55,8 +55,15 @@ func ClassOf(err error) portolan.ErrorClass {
 
 // ThrottledError says that the registry asked to wait longer than the caller's
 // deadline allows. It is no failure: the reading goes on after that time.
-type ThrottledError struct{ Wait time.Duration }
+type ThrottledError struct {
+	Wait time.Duration
+	// Paced tells that it is Portolan that keeps to a pace.
+	Paced bool
+}
 
 func (t *ThrottledError) Error() string {
+	if t.Paced {
+		return fmt.Sprintf("the pace at which the registry is asked allows the next request in %s", t.Wait.Round(time.Second))
+	}
 	return fmt.Sprintf("the registry asks to wait %s", t.Wait.Round(time.Second))
 }

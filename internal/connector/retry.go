@@ -62,15 +62,10 @@ func (t *Transport) wait(ctx context.Context, v verdict) error {
 	if !v.asked {
 		return t.config.Sleep(ctx, v.after)
 	}
-	t.mu.Lock()
 	now := t.config.Now()
-	if more := now.Add(v.after).Sub(later(t.until, now)); more > 0 {
-		t.until = now.Add(v.after)
-		if !v.last && t.fits(ctx, v.after) { // else it is the caller's to wait, and to count
-			t.meter.throttled.Add(int64(more))
-		}
+	if more := t.pace.extend(now, now.Add(v.after)); !v.last && t.fits(ctx, v.after) { // else it is the caller's to wait, and to count
+		t.meter.throttled.Add(int64(more))
 	}
-	t.mu.Unlock()
 	if v.last {
 		return &ThrottledError{Wait: v.after}
 	}

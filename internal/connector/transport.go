@@ -22,8 +22,14 @@ const (
 type TransportConfig struct {
 	// Base sends a request once.
 	Base http.RoundTripper
+	// Pace is shared with the others who ask with the same credential; one of
+	// its own if nil.
+	Pace *Pace
+	// PerMinute is how many requests a minute the registry's owner allows, 0
+	// for any number.
+	PerMinute int
 	// Concurrent is how many requests run at once, counted until their answer
-	// is read to its end or closed. Default DefaultConcurrent.
+	// is read to its end or closed, if Pace is nil. Default DefaultConcurrent.
 	Concurrent int
 	// Tries is how often a GET or HEAD is sent before its failure is believed.
 	// Default DefaultTries.
@@ -35,22 +41,21 @@ type TransportConfig struct {
 	Jitter func(d time.Duration) time.Duration
 }
 
-// Transport sends the requests of one registry: a few at once, and again after a passing failure. When the registry asks to wait, all its
-// requests wait; a wait that does not fit before the context's deadline is a
-// ThrottledError.
+// Transport sends the requests of one registry: at its pace, a few at once,
+// and again after a passing failure. When the registry asks to wait, all who
+// share the pace wait; a wait that does not fit before the context's deadline
+// is a ThrottledError.
 type Transport struct {
 	config TransportConfig
-	slots  chan struct{}
+	pace   *Pace
+	leave  func()
 	meter  Meter
-
-	mu    sync.Mutex
-	until time.Time // no request before it: the registry asked for a pause
 }
 
 // NewTransport makes a Transport.
 func NewTransport(c TransportConfig) *Transport {
-	if c.Concurrent <= 0 {
-		c.Concurrent = DefaultConcurrent
+	if c.Pace == nil {
+		c.Pace = NewPace(PaceConfig{Concurrent: c.Concurrent})
 	}
 	if c.Tries <= 0 {
 		c.Tries = DefaultTries
@@ -64,7 +69,20 @@ func NewTransport(c TransportConfig) *Transport {
 	if c.Jitter == nil {
 		c.Jitter = func(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) } //nolint:gosec // spreads load, keeps no secret
 	}
-	return &Transport{config: c, slots: make(chan struct{}, c.Concurrent)}
+	c.Pace.join(c.PerMinute)
+	return &Transport{config: c, pace: c.Pace, leave: sync.OnceFunc(func() { c.Pace.leave(c.PerMinute) })}
+}
+
+// Close takes back what the transport's registry demanded of the pace.
+func (t *Transport) Close() { t.leave() }
+
+// Slow has everybody who shares the pace wait, and ask less often from then on.
+// It is for sources whose registries ask for that in their own way; statuses
+// 429 and 503 are heard anyway.
+func (t *Transport) Slow(wait time.Duration) {
+	now := t.config.Now()
+	t.pace.extend(now, now.Add(wait))
+	t.pace.heard(0, true, now, now)
 }
 
 // Meter counts what the transport did. It may be read at any time.
@@ -104,31 +122,57 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // once sends the request when it is its turn.
 func (t *Transport) once(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	if err := t.turn(ctx); err != nil {
+	release, err := t.slot(ctx)
+	if err != nil {
 		return nil, err
 	}
-	select {
-	case t.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := t.turn(ctx); err != nil {
+		release()
+		return nil, err
 	}
-	release := sync.OnceFunc(func() { <-t.slots })
 	t.meter.requests.Add(1)
-	resp, err := t.config.Base.RoundTrip(req)
+	sent := t.config.Now()
+	resp, err := send(req, t.config.Base)
 	if err != nil {
 		release()
 		return nil, err
 	}
+	now := t.config.Now()
+	_, told := retryAfter(resp.Header, now)
+	t.pace.heard(resp.StatusCode, told && resp.StatusCode == http.StatusServiceUnavailable, sent, now)
 	resp.Body = &meteredBody{ReadCloser: resp.Body, meter: &t.meter, release: release}
 	return resp, nil
 }
 
-// turn waits for the end of a pause.
+// slot waits for the end of a pause and for a slot, and answers what gives it
+// back. A pause that begins while others have the slots is waited for too.
+func (t *Transport) slot(ctx context.Context) (release func(), err error) {
+	for {
+		if err := t.hold(ctx, t.pace.pause(t.config.Now())); err != nil {
+			return nil, err
+		}
+		select {
+		case t.pace.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if t.pace.pause(t.config.Now()) <= 0 {
+			return sync.OnceFunc(func() { <-t.pace.slots }), nil
+		}
+		<-t.pace.slots
+	}
+}
+
+// turn waits until the pace allows a request.
 func (t *Transport) turn(ctx context.Context) error {
-	t.mu.Lock()
-	pause := t.until.Sub(t.config.Now())
-	t.mu.Unlock()
-	return t.hold(ctx, pause)
+	wait, taken := t.pace.turn(t.config.Now(), func(d time.Duration) bool { return t.fits(ctx, d) })
+	if !taken {
+		return &ThrottledError{Wait: wait, Paced: true}
+	}
+	if err := t.hold(ctx, wait); err != nil {
+		return err
+	}
+	return t.hold(ctx, t.pace.pause(t.config.Now())) // one that began meanwhile
 }
 
 func (t *Transport) hold(ctx context.Context, d time.Duration) error {

@@ -38,6 +38,9 @@ func (r *reading) catalogue(ctx context.Context) error {
 		}
 		return nil
 	}
+	if err := r.skipRead(ctx); err != nil {
+		return err
+	}
 	return r.skipUnchanged(ctx)
 }
 
@@ -57,12 +60,13 @@ func (r *reading) list(ctx context.Context) error {
 		if portolan.Printable(repository.Cursor) {
 			cursor = repository.Cursor
 		}
-		staged, ok := stagedOf(&repository)
-		if !ok {
+		if staged, ok := stagedOf(&repository); portolan.ExcludesPath(r.source.Registry.Extra.Excludes, repository.Path) {
+			r.ran = true
+		} else if !ok {
 			r.refuse(repository.Path)
-			continue
+		} else {
+			batch = append(batch, staged)
 		}
-		batch = append(batch, staged)
 		if len(batch) < stageBatch && !r.over() {
 			continue
 		}
@@ -137,8 +141,8 @@ func (r *reading) skipUnchanged(ctx context.Context) error {
 
 // lastGood is the registry's last reading if all was well in it.
 func (r *reading) lastGood(ctx context.Context) (*portolan.Sync, error) {
-	const page, enough = 1, 2
-	list, _, err := r.DB.Syncs(ctx, r.lease.Sync.AccountID, r.lease.Sync.RegistryID, page, enough)
+	const enough = 2
+	list, err := r.DB.WholeSyncs(ctx, r.lease.Sync.AccountID, r.lease.Sync.RegistryID, enough)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +159,6 @@ func (r *reading) vanished(ctx context.Context) error {
 	if r.plan.Incomplete != nil {
 		return nil
 	}
-	scope := r.source.Registry.Extra.Scope()
 	for {
 		paths, err := r.DB.MissingRepositories(ctx, r.lease, r.plan.Cursor, stageBatch)
 		if err != nil || len(paths) == 0 {
@@ -164,7 +167,7 @@ func (r *reading) vanished(ctx context.Context) error {
 		batch := make([]store.StagedRepository, len(paths))
 		for i, path := range paths {
 			batch[i] = store.StagedRepository{Path: path, Expect: -1, Vanished: store.Vanished}
-			if !portolan.InScope(path, scope) {
+			if !r.source.Registry.Extra.Reads(path) {
 				batch[i].Vanished = store.OutOfScope
 			}
 		}

@@ -81,7 +81,7 @@ func (f *found) place(digest portolan.Digest, r *connector.Row, rows int) {
 // diff compares a complete listing with what the store has. Where the source
 // tells no time of a tag, the time when it was first seen on this digest
 // stands for it.
-func diff(f *found, kept *store.Kept, history map[portolan.Digest]store.History, now time.Time) store.Change {
+func diff(f *found, kept *store.Kept, history map[store.Former]store.History, now time.Time) store.Change {
 	c := store.Change{Make: true, RepositoryID: kept.ID}
 	have := make(map[portolan.Digest]*store.KeptImage, len(kept.Images))
 	for i := range kept.Images {
@@ -93,7 +93,7 @@ func diff(f *found, kept *store.Kept, history map[portolan.Digest]store.History,
 		image := toImage(row, old, now)
 		switch {
 		case old == nil:
-			if h, ok := history[digest]; ok {
+			if h, ok := history[store.Former{RepositoryID: kept.ID, Digest: digest}]; ok {
 				image.UUID, image.FirstSeen = h.UUID, h.FirstSeen
 			}
 			c.Insert = append(c.Insert, image)
@@ -168,13 +168,9 @@ func same(a, b *portolan.Image) bool {
 		slices.EqualFunc(a.Tags, b.Tags, func(x, y portolan.Tag) bool { return x.Name == y.Name && x.Pushed.UnixMilli() == y.Pushed.UnixMilli() })
 }
 
-// maxRows bounds the rows that one transaction writes, so that it holds the
-// write lock for milliseconds.
-const maxRows = 200
-
 // parts cuts a change so that no part writes more than maxRows rows. Only the
 // last part ends the repository.
-func parts(c store.Change) []store.Change {
+func parts(c store.Change, maxRows int) []store.Change {
 	if c.Rows() <= maxRows {
 		return []store.Change{c}
 	}
@@ -185,8 +181,9 @@ func parts(c store.Change) []store.Change {
 		fill(&p)
 		list = append(list, p)
 	}
-	for k := 0; k < len(c.Replace); k += maxRows / 2 {
-		end := min(k+maxRows/2, len(c.Replace))
+	step := max(1, maxRows/2) // each is two rows
+	for k := 0; k < len(c.Replace); k += step {
+		end := min(k+step, len(c.Replace))
 		add(func(p *store.Change) { p.Replace, p.Versions = c.Replace[k:end], c.Versions[k:end] })
 	}
 	for chunk := range slices.Chunk(c.Insert, maxRows) {

@@ -47,7 +47,9 @@ type Config struct {
 	// long a worker is believed alive, DefaultLease if 0.
 	SliceTime time.Duration
 	LeaseTime time.Duration
-	Now       func() time.Time
+	// Zone is the one of the registries' windows, UTC if nil.
+	Zone *time.Location
+	Now  func() time.Time
 	// Finished is told of each reading that ended; nil for nobody.
 	Finished func(*portolan.Sync)
 	Log      *slog.Logger
@@ -64,10 +66,16 @@ const (
 type Service struct {
 	Config
 
-	wg   sync.WaitGroup
-	stop context.CancelFunc
+	wg sync.WaitGroup
+	// hinted wakes the reader of marked repositories.
+	hinted chan struct{}
+	stop   context.CancelFunc
 	// stopping ends slices early.
 	stopping atomic.Bool
+	// expired is when Expire last came to its end, in milliseconds.
+	expired atomic.Int64
+	// refusals has the credentials that registries refused lately.
+	refusals refusals
 }
 
 // New makes a Service. Start starts its schedule.
@@ -81,10 +89,13 @@ func New(c Config) *Service {
 	if c.LeaseTime == 0 {
 		c.LeaseTime = DefaultLease
 	}
+	if c.Zone == nil {
+		c.Zone = time.UTC
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{Config: c}
+	return &Service{Config: c, hinted: make(chan struct{}, 1)}
 }
 
 // Request asks for a reading of a registry, in the transaction of what makes
@@ -102,14 +113,18 @@ func (s *Service) requestAt(ctx context.Context, tx *store.Tx, q store.SyncReque
 	return id, s.AddJob(ctx, tx, id, at)
 }
 
-// Sync asks for a reading of a registry that the account has.
+// Sync asks for a reading of a registry that the account has. One that is
+// paused is refused.
 func (s *Service) Sync(ctx context.Context, q store.SyncRequest) (string, error) {
 	var id string
 	err := s.DB.Update(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Registry(ctx, q.AccountID, q.RegistryID); err != nil {
+		r, err := tx.Registry(ctx, q.AccountID, q.RegistryID)
+		if err != nil {
 			return err
 		}
-		var err error
+		if r.Paused {
+			return portolan.Refused("RegistryPaused", "The registry %q is paused and is not read. Resume it with ResumeImageRegistry (portolan registry resume %d): it is then read at once.", r.Name, r.ID)
+		}
 		id, err = s.Request(ctx, tx, q)
 		return err
 	})
@@ -119,8 +134,8 @@ func (s *Service) Sync(ctx context.Context, q store.SyncRequest) (string, error)
 // refreshSpread is the time over which a refresh of everything is spread.
 const refreshSpread = 10 * time.Minute
 
-// RefreshAll asks for a reading of every pull registry of the account, spread
-// over ten minutes.
+// RefreshAll asks for a reading of every pull registry of the account that is
+// not paused, spread over ten minutes. Those that have a window wait for it.
 func (s *Service) RefreshAll(ctx context.Context, account int64) error {
 	registries, err := s.DB.Registries(ctx, account)
 	if err != nil {
@@ -128,7 +143,7 @@ func (s *Service) RefreshAll(ctx context.Context, account int64) error {
 	}
 	var pull []int64
 	for r := range registries.All {
-		if r.Type.Pull() {
+		if r.Type.Pull() && !r.Paused {
 			pull = append(pull, r.ID)
 		}
 	}
@@ -160,11 +175,13 @@ const (
 )
 
 // Start runs the schedule until Stop: readings that are due get their jobs,
-// and rows past their time are purged.
+// marked repositories are read, and rows past their time are purged.
 func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.wg.Go(func() { s.every(ctx, tick, s.Due) })
 	s.wg.Go(func() { s.every(ctx, purgeEvery, s.Purge) })
+	s.wg.Go(func() { s.every(ctx, purgeEvery, s.Expire) })
+	s.wg.Go(func() { s.watchHints(ctx) })
 }
 
 // Stop ends the schedule and waits for it. Slices under way come to their end
@@ -199,12 +216,16 @@ func (s *Service) Due(ctx context.Context) error {
 		return fmt.Errorf("look for due registries: %w", err)
 	}
 	for _, d := range due {
+		now := s.Now()
 		err := s.DB.Update(ctx, func(tx *store.Tx) error {
+			if at := s.place(&d.Extra, now); !at.Equal(now) {
+				return tx.SetNextSync(ctx, d.RegistryID, at)
+			}
 			_, err := s.Request(ctx, tx, store.SyncRequest{AccountID: d.AccountID, RegistryID: d.RegistryID, Cause: portolan.CauseSchedule})
 			if err != nil {
 				return err
 			}
-			return tx.SetNextSync(ctx, d.RegistryID, s.Now().Add(s.interval()))
+			return tx.SetNextSync(ctx, d.RegistryID, s.place(&d.Extra, now.Add(s.interval())))
 		})
 		if err != nil {
 			return fmt.Errorf("schedule registry %d: %w", d.RegistryID, err)
@@ -228,9 +249,11 @@ func (s *Service) Purge(ctx context.Context) error {
 
 // interval is the time until the next reading, give or take 10 %, so that
 // registries that were added together are not read together for ever.
-func (s *Service) interval() time.Duration {
-	spread := s.Interval / 10
-	return s.Interval - spread + rand.N(2*spread+1) //nolint:gosec // spreads load, keeps no secret
+func (s *Service) interval() time.Duration { return spread(s.Interval) }
+
+func spread(d time.Duration) time.Duration {
+	tenth := d / 10
+	return d - tenth + rand.N(2*tenth+1) //nolint:gosec // spreads load, keeps no secret
 }
 
 // credential opens what is sealed of a registry's source.

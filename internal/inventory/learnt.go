@@ -100,3 +100,65 @@ func (l *learnt) others(by *connector.Listing, digests []portolan.Digest) []*cla
 	}
 	return list
 }
+
+// inquiry joins what listings ask the store at the same time: while one
+// question is being answered, the others become the next.
+type inquiry struct {
+	mu   sync.Mutex
+	next *question
+	turn chan struct{} // holds one while a question is being answered
+}
+
+type question struct {
+	digests []portolan.Digest
+	done    chan struct{}
+	found   map[portolan.Digest]connector.Facts
+	err     error
+}
+
+type lookup func(context.Context, []portolan.Digest) (map[portolan.Digest]connector.Facts, error)
+
+// ask answers what is known of digests, and maybe of others.
+func (q *inquiry) ask(ctx context.Context, digests []portolan.Digest, look lookup) (map[portolan.Digest]connector.Facts, error) {
+	q.mu.Lock()
+	own := q.next
+	first := own == nil
+	if first {
+		own = &question{done: make(chan struct{})}
+		q.next = own
+	}
+	if q.turn == nil {
+		q.turn = make(chan struct{}, 1)
+	}
+	own.digests = append(own.digests, digests...)
+	q.mu.Unlock()
+	if first {
+		return q.answer(ctx, own, look)
+	}
+	select {
+	case <-own.done:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if own.err != nil {
+		return look(ctx, digests) // it may be the other's own: its context ended
+	}
+	return own.found, nil
+}
+
+func (q *inquiry) answer(ctx context.Context, own *question, look lookup) (map[portolan.Digest]connector.Facts, error) {
+	defer close(own.done)
+	select {
+	case q.turn <- struct{}{}:
+		defer func() { <-q.turn }()
+	case <-ctx.Done():
+		own.err = context.Cause(ctx)
+	}
+	q.mu.Lock()
+	q.next = nil
+	q.mu.Unlock()
+	if own.err == nil {
+		own.found, own.err = look(ctx, own.digests)
+	}
+	return own.found, own.err
+}

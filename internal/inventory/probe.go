@@ -24,12 +24,7 @@ func (r *reading) probe(ctx context.Context) (connector.Probe, error) {
 	if p, err = r.opened.Source.Probe(ctx); err == nil || connector.ClassOf(err) != portolan.BadCredentials {
 		return p, err
 	}
-	if r.source.WorkedWith == r.source.CredentialVersion {
-		return p, connector.Errorf(portolan.CredentialsExpired,
-			"The credential for %s worked until %s and is now refused: it has expired, was disabled or was changed.",
-			r.source.Registry.Address(), r.source.Registry.LastSync.Format(time.DateTime)).WithRemedy("Give the registry a new credential.")
-	}
-	return p, err
+	return p, r.believed(err)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -68,6 +68,15 @@ func (r *rig) shuffle(random *rand.Rand) {
 func (r *rig) randomReading(random *rand.Rand, name string) {
 	r.t.Helper()
 	before := r.images()
+	cut, distrusted := r.randomFaults(random)
+	s := r.sync(store.SyncRequest{ConfirmVanished: random.IntN(3) == 0})
+	kept := s.Ledger.ImagesHeld > 0 || distrusted
+	r.compare(name, before, cut, kept)
+}
+
+// randomFaults has the next reading fail here and there, cut the catalogue
+// short, or lose its identity.
+func (r *rig) randomFaults(random *rand.Rand) (cut, distrusted bool) {
 	clear(r.fail)
 	clear(r.hidden)
 	clear(r.lost)
@@ -83,11 +92,11 @@ func (r *rig) randomReading(random *rand.Rand, name string) {
 		}
 	}
 	r.cutAfter = random.IntN(4)
-	cut := random.IntN(5) == 0
+	cut = random.IntN(5) == 0
 	if cut {
 		r.fail[""] = failing(portolan.ServerFailure)
 	}
-	distrusted := random.IntN(6) == 0
+	distrusted = random.IntN(6) == 0
 	probes := 0
 	r.at = func(what string) error {
 		if what != "probe" || !distrusted {
@@ -99,9 +108,7 @@ func (r *rig) randomReading(random *rand.Rand, name string) {
 		return nil
 	}
 	r.clock.add(time.Duration(random.IntN(30)) * time.Minute)
-	s := r.sync(store.SyncRequest{ConfirmVanished: random.IntN(3) == 0})
-	kept := s.Ledger.ImagesHeld > 0 || distrusted
-	r.compare(name, before, cut, kept)
+	return cut, distrusted
 }
 
 func (r *rig) compare(name string, before map[string]string, cut, kept bool) {

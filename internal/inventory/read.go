@@ -9,14 +9,21 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"portolan"
 	"portolan/internal/connector"
 	"portolan/internal/store"
 )
 
 const (
-	readers   = 4
+	// readers list repositories at once: more than a registry is sent requests
+	// at once, so that none of these waits for one that is handed over.
+	readers   = 8
 	todoBatch = 1_000
+	// handedOver bounds the rows that wait to be written, but for one listing
+	// that has more.
+	handedOver = 4_000
 	// fatalInRow is how many repositories in a row may fail because the
 	// registry cannot be reached, before the rest is not tried any more.
 	fatalInRow = 5
@@ -36,6 +43,16 @@ type listed struct {
 	// resolved are the rows of before an interruption.
 	resolved int
 	err      error
+}
+
+// weight is the listing's part of what may wait to be written. Failures weigh
+// more: a registry that is down must not be asked for much before that is
+// noticed.
+func (l *listed) weight() int64 {
+	if l.err != nil {
+		return handedOver / readers
+	}
+	return int64(min(1+len(l.rows), handedOver))
 }
 
 // read lists every staged repository with a few readers at once, while one
@@ -61,7 +78,7 @@ func (r *reading) read(ctx context.Context) error {
 
 // tasks plans the next tasks: groups that are small enough are listed at once.
 func (r *reading) tasks(ctx context.Context) ([]task, error) {
-	if _, ok := r.opened.Source.(connector.BulkLister); ok && r.probed.Bulk && r.plan.Stalled == 0 && !r.grouped {
+	if _, ok := r.opened.Source.(connector.BulkLister); ok && r.probed.Bulk && r.plan.Stalled == 0 && !r.grouped && !r.hinted() {
 		r.grouped = true // what is not listed in bulk now, never is in this slice
 		if tasks, err := r.bulkTasks(ctx); err != nil || len(tasks) > 0 {
 			return tasks, err
@@ -105,12 +122,15 @@ func (r *reading) bulkTasks(ctx context.Context) ([]task, error) {
 func (r *reading) readAll(ctx context.Context, tasks []task) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	todo, done := make(chan task), make(chan listed, readers)
+	todo, done := make(chan task), make(chan listed, min(len(tasks), handedOver))
+	waiting := semaphore.NewWeighted(handedOver)
 	var wg sync.WaitGroup
 	for range readers {
 		wg.Go(func() {
 			for t := range todo {
-				done <- r.list1(ctx, t)
+				l := r.list1(ctx, t)
+				_ = waiting.Acquire(context.WithoutCancel(ctx), l.weight()) // what was read is never dropped
+				done <- l
 			}
 		})
 	}
@@ -129,6 +149,7 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 			w.err = err
 			cancel(err)
 		}
+		waiting.Release(l.weight())
 	}
 	if err := w.flush(saving); err != nil && w.err == nil {
 		w.err = err
@@ -201,6 +222,9 @@ func (l *listed) collect(ctx context.Context, r *reading, rows iter.Seq2[connect
 // resume loads the rows of an interrupted listing: to go on after them, or, for
 // a source that lists anew, to spare it what it has resolved.
 func (l *listed) resume(ctx context.Context, r *reading, staged store.StagedRepository) error {
+	if staged.Listed == 0 { // as for most
+		return nil
+	}
 	contents, err := r.DB.StagedRows(ctx, r.lease, staged.Path)
 	if err != nil || len(contents) == 0 {
 		return err
@@ -243,18 +267,34 @@ func (u unresolved) Facts(ctx context.Context, digests []portolan.Digest) (map[p
 		return nil, err
 	}
 	digests = slices.DeleteFunc(slices.Clone(digests), func(d portolan.Digest) bool { return known[d].Complete() })
-	for len(digests) > 0 {
-		n := min(factsBatch, len(digests))
-		list, err := u.r.DB.Manifests(ctx, u.r.lease.Sync.AccountID, digests[:n])
+	if len(digests) == 0 {
+		return known, nil
+	}
+	found, err := u.r.inquiry.ask(ctx, digests, u.r.facts)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range digests {
+		if f, ok := found[d]; ok {
+			known[d] = f
+		}
+	}
+	return known, nil
+}
+
+// facts looks up what the store knows of digests.
+func (r *reading) facts(ctx context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
+	found := map[portolan.Digest]connector.Facts{}
+	for part := range slices.Chunk(digests, factsBatch) {
+		list, err := r.DB.Manifests(ctx, r.lease.Sync.AccountID, part)
 		if err != nil {
 			return nil, fmt.Errorf("look up known manifests: %w", err)
 		}
 		for _, m := range list {
-			known[m.Digest] = factsOf(m)
+			found[m.Digest] = factsOf(m)
 		}
-		digests = digests[n:]
 	}
-	return known, nil
+	return found, nil
 }
 
 func (unresolved) Resolved(string) (portolan.Digest, bool) { return "", false }

@@ -54,7 +54,13 @@ func (r *reading) resolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	many := lacking.New > guardImages && lacking.New*100 > guardPercent*r.source.Registry.ImageCount
+	many, err := r.tooMany(ctx, lacking.New)
+	if err != nil {
+		return err
+	}
+	if r.hinted() && !many {
+		r.plan.Newly = false // what it lacks is not waited for
+	}
 	if err := r.retire(ctx, store.Believe{New: confirm || !many, Denied: confirm}); err != nil {
 		return err
 	}
@@ -151,19 +157,30 @@ func (r *reading) finish(ctx context.Context) error {
 		return err
 	}
 	l.RepositoriesFailed += r.plan.Refused
+	changes, err := r.changes(ctx)
+	if err != nil {
+		return err
+	}
 	r.summarize()
-	s.Status = l.Outcome()
+	if s.Status = l.Outcome(); r.plan.Early && s.Status == portolan.SyncFailed {
+		s.Status = portolan.SyncPartial
+	}
 	if err := r.pack(); err != nil {
 		return err
 	}
 	// Without a source the registry was deleted; it may be restored meanwhile.
-	f := store.Finish{CountDelta: r.plan.CountDelta, NextSync: r.Now().Add(firstRetry)}
+	f := store.Finish{CountDelta: r.plan.CountDelta, NextSync: r.Now().Add(firstRetry), Changes: changes, Early: r.plan.Early}
 	var g guard
 	if r.source != nil {
 		g = r.nextGuard()
-		f.NextSync = r.nextSync(ctx, g)
+		if r.hinted() {
+			f.NextSync = r.hasten()
+		} else {
+			f.NextSync = r.nextSync(ctx, g)
+		}
+		f.NextSync = r.place(&r.source.Registry.Extra, f.NextSync)
 		if r.plan.Proven && s.Status != portolan.SyncFailed {
-			f.CredentialVersion = r.source.CredentialVersion
+			f.CredentialVersion, f.CredentialExpires = r.source.CredentialVersion, r.plan.Expiry
 		}
 	}
 	if text, err := json.Marshal(g); err == nil && g != (guard{}) {
@@ -181,6 +198,7 @@ func (r *reading) finish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	r.wakeHints() // marks may have waited for this
 	if r.Finished != nil {
 		r.Finished(s)
 	}
@@ -226,6 +244,7 @@ func (r *reading) nextGuard() guard {
 		return guard{}
 	}
 	switch {
+	case r.hinted() && g.Readings > 0: // events come often: what is held would wait for ever
 	case r.plan.Newly:
 		g = guard{Counted: r.Now(), Readings: 1}
 	case r.plan.Counts:
@@ -233,11 +252,6 @@ func (r *reading) nextGuard() guard {
 	}
 	return g
 }
-
-const (
-	firstRetry  = 10 * time.Minute
-	mostRetries = 10
-)
 
 // nextSync is when the registry is to be read next: sooner while images are
 // held, and after a failure or a reading that was broken off.
@@ -251,17 +265,21 @@ func (r *reading) nextSync(ctx context.Context, g guard) time.Time {
 	case !brokenOff(r.lease.Sync):
 		return now.Add(r.interval())
 	}
-	wait := firstRetry
-	list, _, err := r.DB.Syncs(ctx, r.lease.Sync.AccountID, r.lease.Sync.RegistryID, 1, mostRetries)
+	failures := 1
+	list, err := r.DB.WholeSyncs(ctx, r.lease.Sync.AccountID, r.lease.Sync.RegistryID, mostRetries)
 	for _, s := range list {
 		if err != nil || !s.Ended.IsZero() && !brokenOff(s) {
 			break
 		}
 		if !s.Ended.IsZero() {
-			wait *= 2
+			failures++
 		}
 	}
-	return now.Add(min(wait, r.interval()))
+	wait := retryIn(failures, r.Interval)
+	if wait >= r.Interval {
+		wait = spread(wait)
+	}
+	return now.Add(wait)
 }
 
 // brokenOff reports whether a reading failed, or ended early with only a part

@@ -41,8 +41,10 @@ type plan struct {
 	Counts bool
 	// Newly tells that images lack that did not lack before.
 	Newly bool
-	// Proven tells that identity was proven at the start.
+	// Proven tells that identity was proven at the start. Expiry is until when
+	// the credential works, nil if the source does not tell.
 	Proven bool
+	Expiry *time.Time
 	// CountDelta is by how much the number of images changes.
 	CountDelta int
 	// Stalled counts slices in a row that achieved nothing.
@@ -57,8 +59,14 @@ type plan struct {
 	// Unlisted is a repository that a complete catalogue lacked and that is
 	// there when asked: what else it lacked, nobody knows.
 	Unlisted string
+	// Absent tells that a marked repository does not exist when asked although
+	// it has images: only a catalogue tells whether it is gone.
+	Absent bool
 	// Untrusted tells that the reading ended early: what it lacks says nothing.
 	Untrusted bool
+	// Early tells that the registry's settings ended the reading, not the
+	// registry: that is no failure.
+	Early bool
 }
 
 const (
@@ -97,7 +105,8 @@ type reading struct {
 	// metered are the meter's values already in the ledger.
 	metered meterReading
 	// learnt are the facts of the rows of this slice.
-	learnt learnt
+	learnt  learnt
+	inquiry inquiry
 }
 
 type meterReading struct {
@@ -145,7 +154,9 @@ func (r *reading) pause(ctx context.Context, cause error) (wait time.Duration, m
 		return 0, false, errors.Join(cause, r.noteFailure(ctx))
 	case isThrottled:
 		wait = min(throttled.Wait, r.Interval)
-		r.lease.Sync.Ledger.Throttled += wait
+		if !throttled.Paced {
+			r.lease.Sync.Ledger.Throttled += wait
+		}
 	case !interrupted:
 		return 0, false, errors.Join(cause, r.noteFailure(ctx))
 	}
@@ -214,6 +225,9 @@ func (r *reading) work(ctx context.Context) error {
 	if r.plan.Config != configOf(&src) {
 		return r.abandon(ctx, "The registry was changed while it was read; the next reading follows at once.")
 	}
+	if src.Registry.Paused {
+		return r.endPaused(ctx)
+	}
 	if r.lease.Failures >= maxFailures {
 		return r.abandon(ctx, fmt.Sprintf("The reading failed %d times for a reason of Portolan's own; its log tells more.", r.lease.Failures))
 	}
@@ -222,6 +236,9 @@ func (r *reading) work(ctx context.Context) error {
 	}
 	if r.plan.Stalled >= maxStalled {
 		return r.abandon(ctx, fmt.Sprintf("%s did not answer in time, %d times in a row.", src.Registry.Address(), maxStalled))
+	}
+	if ended, err := r.heedWindow(ctx); ended || err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.until.Sub(r.Now())+hardMargin)
 	defer cancel()
@@ -265,13 +282,19 @@ func (r *reading) begin() {
 	r.plan.Phase = phaseCatalogue
 	r.plan.Config = configOf(r.source)
 	r.plan.Counts = r.Now().Sub(g.Counted) >= guardFirst
+	if r.hinted() { // what is to be read is staged already
+		r.plan.Phase, r.plan.Counts = phaseRead, false
+	}
 }
 
 // configOf is the part of a registry whose change makes a running reading
 // worthless.
 func configOf(src *store.Source) string {
 	g := src.Registry
-	b, _ := json.Marshal([]any{g.DomainName, g.HostIP, g.Port, g.Protocol, g.NetType, g.VpcID, g.UserName, g.Extra, src.CredentialVersion}) // plain values
+	extra := g.Extra
+	// These say when it is read, not what.
+	extra.RequestsPerMinute, extra.SyncWindow = 0, ""
+	b, _ := json.Marshal([]any{g.DomainName, g.HostIP, g.Port, g.Protocol, g.NetType, g.VpcID, g.UserName, extra, src.CredentialVersion}) // plain values
 	return string(b)
 }
 
@@ -281,12 +304,17 @@ func (r *reading) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.untried(c); err != nil {
+		return err
+	}
 	if r.opened, err = r.Open(r.source.Registry, c); err != nil {
 		return err
 	}
 	r.probed, err = r.probe(ctx)
+	r.noteRefused(c, err)
 	if err == nil && !r.plan.Proven {
 		r.plan.Proven = true
+		r.askExpiry(ctx)
 		for _, warning := range r.probed.Warnings {
 			r.Log.InfoContext(ctx, "the registry can be read, but", "registry", r.lease.Sync.RegistryID, "warning", plain(warning))
 		}
@@ -325,7 +353,7 @@ func describe(e *connector.Error) string {
 }
 
 func (r *reading) abandon(ctx context.Context, why string) error {
-	issue := portolan.Issue{Step: "reading", Code: portolan.ServerFailure, Message: why}
+	issue := portolan.Issue{Step: StepReading, Code: portolan.ServerFailure, Message: why}
 	r.lease.Sync.Ledger.AddIssue(issue)
 	return r.endNow(ctx, issue)
 }

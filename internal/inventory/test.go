@@ -188,6 +188,9 @@ func (t *test) authentication(ctx context.Context) (string, error) {
 // step, everything else the catalogue's.
 func (t *test) permission(ctx context.Context) (string, error) {
 	for repository, err := range t.opened.Source.Repositories(ctx, "") {
+		if err == nil && portolan.ExcludesPath(t.registry.Extra.Excludes, repository.Path) {
+			continue
+		}
 		if err != nil {
 			t.listErr = err
 		} else {

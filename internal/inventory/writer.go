@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 
 	"portolan"
@@ -43,7 +42,8 @@ type applied struct {
 	complete *complete
 }
 
-const readyBatch = 100
+// readyBatch is how many repositories are written at once at most.
+const readyBatch = 200
 
 // take takes what a reader hands over. ctx is the slice's, saving outlives it.
 func (w *writer) take(saving, ctx context.Context, l listed) error {
@@ -203,6 +203,7 @@ func (w *writer) takeUnknown(ctx context.Context, l *listed) error {
 		return err
 	}
 	if k := kept[l.list[0].Path]; k != nil && len(k.Images) > 0 {
+		w.plan.Absent = w.plan.Absent || w.hinted()
 		return w.fail(ctx, l, "tags", l.err)
 	}
 	l.rows, l.listing.Listed = nil, 0
@@ -230,7 +231,7 @@ func (w *writer) takeRepository(ctx context.Context, l *listed) error {
 	}
 	w.ready = append(w.ready, c)
 	w.rows += len(l.rows) + 1
-	if w.rows >= maxRows || len(w.ready) >= readyBatch {
+	if w.rows >= w.DB.Room() || len(w.ready) >= readyBatch {
 		return w.flush(ctx)
 	}
 	return nil
@@ -304,7 +305,7 @@ func (w *writer) noteLacking(kept *store.Kept, lack []int64) {
 // applyParts applies a change in as many transactions as it needs. Until the
 // last of them the plan remembers that the repository is half applied.
 func (w *writer) applyParts(ctx context.Context, a applied) error {
-	list := parts(a.Change)
+	list := parts(a.Change, w.DB.Room())
 	for i, part := range list {
 		last := i == len(list)-1
 		w.plan.Parted = without(w.plan.Parted, a.Staged.Path)
@@ -341,99 +342,6 @@ func (w *writer) apply(ctx context.Context, list ...applied) error {
 		return err
 	}
 	return w.DB.Apply(ctx, w.lease, changes, w.plan.Counts)
-}
-
-// flush writes the listings that are ready.
-func (w *writer) flush(ctx context.Context) error {
-	ready := w.ready
-	w.ready, w.rows = nil, 0
-	if len(ready) == 0 {
-		return nil
-	}
-	paths := make([]string, len(ready))
-	for i := range ready {
-		paths[i] = ready[i].staged.Path
-	}
-	kept, err := w.DB.Keep(ctx, w.lease, paths)
-	if err != nil {
-		return fmt.Errorf("load what is known: %w", err)
-	}
-	var small []applied
-	rows := 0
-	for i := range ready {
-		change, err := w.change(ctx, &ready[i], kept[ready[i].staged.Path])
-		if err != nil {
-			return err
-		}
-		a := applied{change, &ready[i]}
-		if change.Rows() > maxRows {
-			if err := w.applyParts(ctx, a); err != nil {
-				return err
-			}
-			continue
-		}
-		if rows += change.Rows(); rows > maxRows && len(small) > 0 {
-			if err := w.apply(ctx, small...); err != nil {
-				return err
-			}
-			small, rows = nil, change.Rows()
-		}
-		small = append(small, a)
-	}
-	if len(small) > 0 {
-		if err := w.apply(ctx, small...); err != nil {
-			return err
-		}
-	}
-	w.ran = true
-	return nil
-}
-
-// change is what a complete listing changes.
-func (w *writer) change(ctx context.Context, c *complete, kept *store.Kept) (store.Change, error) {
-	if kept == nil {
-		kept = &store.Kept{}
-	}
-	history, err := w.history(ctx, c, kept)
-	if err != nil {
-		return store.Change{}, err
-	}
-	change := diff(&c.found, kept, history, w.Now())
-	change.Staged, change.State = c.staged, store.StagedDone
-	if c.staged.Vanished != store.InCatalogue {
-		change.Make = false
-	}
-	if c.staged.Vanished == store.OutOfScope {
-		change.Drop, change.Lack = change.Lack, nil
-	}
-	w.noteLacking(kept, change.Lack)
-	return change, nil
-}
-
-// history looks up what is remembered of images that are back.
-func (w *writer) history(ctx context.Context, c *complete, kept *store.Kept) (map[portolan.Digest]store.History, error) {
-	if kept.ID == 0 {
-		return nil, nil
-	}
-	have := make(map[portolan.Digest]bool, len(kept.Images))
-	for i := range kept.Images {
-		have[kept.Images[i].Digest] = true
-	}
-	var fresh []portolan.Digest
-	for digest := range c.found.images {
-		if !have[digest] {
-			fresh = append(fresh, digest)
-		}
-	}
-	history := map[portolan.Digest]store.History{}
-	for chunk := range slices.Chunk(fresh, factsBatch) {
-		found, err := w.DB.Histories(ctx, w.lease.Sync.AccountID, kept.ID, chunk)
-		if err != nil {
-			return nil, fmt.Errorf("look up the history of %s: %w", c.staged.Path, err)
-		}
-		maps.Copy(history, found)
-	}
-	return history, nil
 }
 
 // count enters a complete listing in the ledger.

@@ -37,6 +37,8 @@ type Options struct {
 	// the next slice and whether there is one. An error is logged and the
 	// slice is tried again.
 	Slice func(ctx context.Context, syncID string) (wait time.Duration, more bool, err error)
+	// Deliver tries to deliver a message to a webhook. It answers as Slice does.
+	Deliver func(ctx context.Context, id string) (wait time.Duration, more bool, err error)
 
 	Workers     int
 	Timeout     time.Duration
@@ -116,8 +118,9 @@ func New(db *store.DB, o Options) (*Queue, error) {
 	}
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &syncWorker{slice: o.Slice, log: o.Log})
+	river.AddWorker(workers, &deliveryWorker{deliver: o.Deliver, log: o.Log})
 	client, err := river.NewClient(driver(db), &river.Config{
-		Queues:                      map[string]river.QueueConfig{queueSync: {MaxWorkers: o.Workers}},
+		Queues:                      map[string]river.QueueConfig{queueSync: {MaxWorkers: o.Workers}, queueDelivery: {MaxWorkers: deliveryWorkers}},
 		Workers:                     workers,
 		JobTimeout:                  o.Timeout,
 		RescueStuckJobsAfter:        o.RescueAfter,

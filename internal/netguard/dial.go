@@ -43,7 +43,7 @@ func (d *dialer) dial(ctx context.Context, scheme, address string) (net.Conn, er
 // dialRoute connects through the route into the target's VPC. Names are
 // resolved and judged at its other end.
 func (d *dialer) dialRoute(ctx context.Context, host, port string) (net.Conn, error) {
-	route, ok := d.guard.routes(d.target.VpcID)
+	route, ok := d.guard.routes(d.target.Owner, d.target.VpcID)
 	if !ok {
 		return nil, noRoute(d.target.VpcID)
 	}
@@ -53,13 +53,27 @@ func (d *dialer) dialRoute(ctx context.Context, host, port string) (net.Conn, er
 	if err := d.guard.checkLiteral(host, true); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
 	conn, err := route(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, unreachable(net.JoinHostPort(host, port), err)
 	}
 	return conn, nil
+}
+
+// Dial connects to "host:port" by the rules, and by no proxy: what is done at
+// the far end of a route. Its error is an *Error.
+func (g *Guard) Dial(ctx context.Context, _, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, unreachable(address, err)
+	}
+	addrs, err := g.resolve(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return g.dialFirst(ctx, host, port, addrs)
 }
 
 // addresses answers what may be dialled for a host: its pinned address, the
@@ -95,7 +109,7 @@ func (g *Guard) permitted(host string, addrs []netip.Addr) ([]netip.Addr, error)
 		if k := g.judge(addr); k == "" {
 			open = append(open, addr.Unmap())
 		} else {
-			refused = cmp.Or(refused, forbidden(host, addr, k))
+			refused = cmp.Or(refused, g.forbidden(host, addr, k))
 		}
 	}
 	switch {
@@ -135,7 +149,7 @@ func (g *Guard) control(host string) func(context.Context, string, string, sysca
 			return err
 		}
 		if k := g.judge(dialled.Addr()); k != "" {
-			return forbidden(host, dialled.Addr(), k)
+			return g.forbidden(host, dialled.Addr(), k)
 		}
 		return nil
 	}

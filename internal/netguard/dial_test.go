@@ -164,14 +164,14 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	server := serve(t, whoami)
 	var dialled atomic.Value
-	routes := func(vpc string) (netguard.DialFunc, bool) {
+	routes := func(owner int64, vpc string) (netguard.DialFunc, bool) {
 		return func(ctx context.Context, network, address string) (net.Conn, error) {
 			dialled.Store(address)
 			if strings.HasPrefix(address, "down.") {
 				return nil, errors.New("agent is gone")
 			}
 			return (&net.Dialer{}).DialContext(ctx, network, server.Listener.Addr().String()) //nolint:forbidigo // the agent's own dial
-		}, vpc == "vpc-1"
+		}, owner == 1 && vpc == "vpc-1"
 	}
 	tests := map[string]struct {
 		target  netguard.Target
@@ -183,6 +183,7 @@ func TestRoutes(t *testing.T) {
 		"pinned":   {netguard.Target{Host: "harbor.corp", HostIP: "10.0.0.9", VpcID: "vpc-1"}, "10.0.0.9:80", ""},
 		"loopback": {netguard.Target{Host: "127.0.0.1", VpcID: "vpc-1"}, "", portolan.AddressForbidden},
 		"metadata": {netguard.Target{Host: "harbor.corp", HostIP: "100.100.100.200", VpcID: "vpc-1"}, "", portolan.AddressForbidden},
+		"foreign":  {netguard.Target{Host: "harbor.corp", Owner: 2, VpcID: "vpc-1"}, "", portolan.NetworkUnavailable},
 		"unserved": {netguard.Target{Host: "harbor.corp", VpcID: "vpc-2"}, "", portolan.NetworkUnavailable},
 		"down":     {netguard.Target{Host: "down.corp", VpcID: "vpc-1"}, "down.corp:80", portolan.ConnectFailure},
 	}
@@ -190,6 +191,9 @@ func TestRoutes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dialled.Store("")
 			tt.target.NetType = portolan.NetVPC
+			if tt.target.Owner == 0 {
+				tt.target.Owner = 1
+			}
 			client := newClient(t, netguard.Config{Routes: routes}, tt.target)
 			_, err := get(t, client, "http://"+tt.target.Host)
 			if tt.class != "" {
@@ -207,6 +211,28 @@ func TestRoutes(t *testing.T) {
 		_, err := get(t, client, "http://harbor.corp")
 		wantClass(t, err, portolan.NetworkUnavailable)
 	})
+}
+
+// What is dialled at the far end of a route follows the same rules, and says
+// in its own words how an address is opened.
+func TestDial(t *testing.T) {
+	t.Parallel()
+	server := serve(t, whoami)
+	g := newGuard(t, netguard.Config{Allow: loopback(), Lookup: always("127.0.0.1"), Permit: "Start the agent with --allow-dial"})
+	conn, err := g.Dial(t.Context(), "tcp", "registry.test:"+port(t, server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	for address, class := range map[string]portolan.ErrorClass{
+		"10.0.0.1:80": portolan.AddressForbidden, "missing.test:80": portolan.DNSFailure, "127.0.0.1:0": portolan.ConnectFailure, "nonsense": portolan.ConnectFailure,
+	} {
+		_, err := g.Dial(t.Context(), "tcp", address)
+		failure := failureOf(t, err, class)
+		if class == portolan.AddressForbidden && failure.Remedy != "Start the agent with --allow-dial 10.0.0.1/32." {
+			t.Errorf("remedy %q", failure.Remedy)
+		}
+	}
 }
 
 func TestConcurrentUse(t *testing.T) {

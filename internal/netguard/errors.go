@@ -94,7 +94,7 @@ func lookupFailure(host string, err error) *Error {
 	return e
 }
 
-func forbidden(host string, addr netip.Addr, k kind) *Error {
+func (g *Guard) forbidden(host string, addr netip.Addr, k kind) *Error {
 	addr = plainAddr(addr)
 	what := host + " has the address " + addr.String() + ", which"
 	if literal, ok := parseLiteral(host); ok && plainAddr(literal) == addr {
@@ -103,7 +103,7 @@ func forbidden(host string, addr netip.Addr, k kind) *Error {
 	e := &Error{
 		Class:   portolan.AddressForbidden,
 		Message: fmt.Sprintf("Portolan may not connect there: %s is %s.", what, k),
-		Remedy:  fmt.Sprintf("Use a public address, or have the operator allow it with --allow-dial %s.", netip.PrefixFrom(addr, addr.BitLen())),
+		Remedy:  fmt.Sprintf("%s %s.", g.permit, netip.PrefixFrom(addr, addr.BitLen())),
 	}
 	if k == kindMetadata {
 		e.Remedy = "Enter the address of the registry itself."
@@ -123,7 +123,7 @@ func noRoute(vpcID string) *Error {
 	return &Error{
 		Class:   portolan.NetworkUnavailable,
 		Message: fmt.Sprintf("No worker or agent serves the VPC %q.", vpcID),
-		Remedy:  "Start one that serves it, or choose NetType 1 if the registry has a public address.",
+		Remedy:  "Start an agent in it (portolan agent enroll), or choose NetType 1 if the registry has a public address.",
 	}
 }
 

@@ -10,6 +10,7 @@
 package netguard
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -25,6 +26,9 @@ import (
 const (
 	lookupTimeout  = 5 * time.Second
 	connectTimeout = 5 * time.Second
+	// routeTimeout has the time for both at the other end of a route, and for
+	// its answer.
+	routeTimeout   = lookupTimeout + connectTimeout + time.Second
 	tunnelTimeout  = 10 * time.Second
 	tlsTimeout     = 10 * time.Second
 	headerTimeout  = 30 * time.Second
@@ -53,10 +57,13 @@ type Config struct {
 	Roots *x509.CertPool
 	// Lookup resolves names, by the system's resolver if nil.
 	Lookup LookupFunc
-	// Routes answers the way into a VPC, false if nothing serves it. Nil
-	// serves none. What a route dials is judged where it ends; here only
-	// literal addresses are.
-	Routes func(vpcID string) (DialFunc, bool)
+	// Routes answers the way into a VPC of an owner, false if nothing serves
+	// it. Nil serves none. What a route dials is judged where it ends; here
+	// only literal addresses are.
+	Routes func(owner int64, vpcID string) (DialFunc, bool)
+	// Permit is how a message says that an address can be opened, as it comes
+	// before a prefix; "" for the words of a server.
+	Permit string
 }
 
 // Guard makes connections by a policy. It does not change, and may be used by
@@ -67,12 +74,16 @@ type Guard struct {
 	httpProxy *url.URL // the one for plain HTTP, nil for none
 	roots     *x509.CertPool
 	lookup    LookupFunc
-	routes    func(vpcID string) (DialFunc, bool)
+	routes    func(owner int64, vpcID string) (DialFunc, bool)
+	permit    string
 }
 
 // New makes a Guard, and refuses a policy that it could not keep.
 func New(c Config) (*Guard, error) {
-	g := &Guard{roots: c.Roots, lookup: c.Lookup, routes: c.Routes}
+	g := &Guard{
+		roots: c.Roots, lookup: c.Lookup, routes: c.Routes,
+		permit: cmp.Or(c.Permit, "Use a public address, or have the operator allow it with --allow-dial"),
+	}
 	for _, p := range c.Allow {
 		plain, err := plainPrefix(p)
 		if err != nil {
@@ -96,7 +107,7 @@ func New(c Config) (*Guard, error) {
 		}
 	}
 	if g.routes == nil {
-		g.routes = func(string) (DialFunc, bool) { return nil, false }
+		g.routes = func(int64, string) (DialFunc, bool) { return nil, false }
 	}
 	return g, nil
 }

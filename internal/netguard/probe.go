@@ -32,7 +32,7 @@ func (g *Guard) Resolve(ctx context.Context, t Target) ([]netip.Addr, error) {
 	if t.NetType != portolan.NetVPC {
 		return d.addresses(ctx, t.Host)
 	}
-	if _, ok := g.routes(t.VpcID); !ok {
+	if _, ok := g.routes(t.Owner, t.VpcID); !ok {
 		return nil, noRoute(t.VpcID)
 	}
 	if err := g.CheckLiteral(t); err != nil {

@@ -122,7 +122,7 @@ func TestGivingUp(t *testing.T) {
 func TestUsualPort(t *testing.T) {
 	t.Parallel()
 	var dialled string
-	routes := func(string) (netguard.DialFunc, bool) {
+	routes := func(int64, string) (netguard.DialFunc, bool) {
 		return func(_ context.Context, _, address string) (net.Conn, error) {
 			dialled = address
 			return nil, net.ErrClosed
@@ -140,7 +140,7 @@ func TestUsualPort(t *testing.T) {
 
 func TestProbeInVPC(t *testing.T) {
 	t.Parallel()
-	routes := func(string) (netguard.DialFunc, bool) {
+	routes := func(int64, string) (netguard.DialFunc, bool) {
 		return func(context.Context, string, string) (net.Conn, error) {
 			a, b := net.Pipe()
 			return a, b.Close()

@@ -209,7 +209,7 @@ func TestRouteNeedsNoProxy(t *testing.T) {
 	p := &proxy{}
 	config := proxied("http://proxy.test:"+port(t, serve(t, p.ServeHTTP).URL), "")
 	var dialled string
-	config.Routes = func(string) (netguard.DialFunc, bool) {
+	config.Routes = func(int64, string) (netguard.DialFunc, bool) {
 		return func(ctx context.Context, network, address string) (net.Conn, error) {
 			dialled = address
 			return (&net.Dialer{}).DialContext(ctx, network, server.Listener.Addr().String()) //nolint:forbidigo // the agent's own dial

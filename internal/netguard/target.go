@@ -25,12 +25,16 @@ type Target struct {
 	// name in requests and in TLS.
 	HostIP string
 	// NetType is portolan.NetVPC for a host that is reached through the route
-	// into VpcID; everything is then dialled through it.
+	// into VpcID; everything is then dialled through it. VPCs of different
+	// owners are different ones, whatever they are called.
 	NetType int
+	Owner   int64
 	VpcID   string
 	// CACertificate is PEM text of authorities trusted beside those of the
-	// server.
+	// server; for Host alone if CAForHostOnly is set, because all other hosts
+	// that its client asks are public ones.
 	CACertificate string
+	CAForHostOnly bool
 	// CertificateSHA256 is the hash of Host's own certificate in hex, with or
 	// without colons. It is required instead of a trusted chain and the name.
 	CertificateSHA256 string
@@ -87,6 +91,9 @@ func (d *dialer) tlsConfig(host string) *tls.Config {
 		NextProtos: []string{"h2", "http/1.1"},
 		MinVersion: tls.VersionTLS12,
 	}
+	if d.target.CAForHostOnly && !d.isTarget(host) {
+		c.RootCAs = d.guard.roots
+	}
 	if d.leaf != nil && d.isTarget(host) {
 		c.InsecureSkipVerify = true // chain and name are replaced by the pinned certificate
 		c.VerifyConnection = verifyLeaf(d.leaf)
@@ -119,7 +126,7 @@ func (g *Guard) checkLiteral(host string, vpc bool) error {
 	if k == "" || vpc && k == kindPrivate {
 		return nil
 	}
-	return forbidden(host, addr, k)
+	return g.forbidden(host, addr, k)
 }
 
 // errNoCertificate says that PEM text cannot be used.

@@ -30,6 +30,9 @@ const (
 // be emptied.
 type extra struct {
 	namespaces, repositories   *[]string
+	excludes                   *[]string
+	perMinute                  *perMinute
+	window                     *string
 	authTokens                 *map[string]string
 	caCertificate, certificate *string
 }
@@ -59,6 +62,7 @@ func parseExtraObject(raw json.RawMessage) (extra, error) {
 	fields := map[string]any{
 		"namespaces": &x.namespaces, "repositories": &x.repositories, "authTokens": &tokens,
 		"caCertificate": &x.caCertificate, "certificateSha256": &x.certificate,
+		"excludeRepositories": &x.excludes, "requestsPerMinute": &x.perMinute, "syncWindow": &x.window,
 	}
 	given, err := members(raw, slices.Sorted(maps.Keys(fields)))
 	if err != nil {
@@ -194,6 +198,9 @@ func applyExtra(d *Draft, text string) error {
 		return err
 	}
 	if err := applyTrust(e, x); err != nil {
+		return err
+	}
+	if err := applyManners(e, x); err != nil {
 		return err
 	}
 	if x.authTokens == nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"portolan"
+	"portolan/internal/secret"
 	"portolan/internal/store"
 )
 
@@ -37,6 +38,10 @@ type Config struct {
 	Unseal func(r *portolan.Registry, sealed []byte) (portolan.Credential, error)
 	// CheckAddress refuses a literal host that must not be dialled.
 	CheckAddress func(host string) error
+	// Tokens makes the hashes by which tokens of CI/CD registries are recognised.
+	Tokens *secret.Hasher
+	// Hooks makes the keyed hashes of webhooks' secrets.
+	Hooks *secret.Hasher
 	// Request asks for a reading in the transaction.
 	Request func(ctx context.Context, tx *store.Tx, q store.SyncRequest) (string, error)
 }
@@ -63,12 +68,7 @@ func (s *Service) Draft(account int64, t portolan.RegistryType, f Fields) (*Draf
 	case f.DomainName == "":
 		return nil, portolan.Missing("DomainName")
 	}
-	d := &Draft{Registry: &portolan.Registry{
-		AccountID: account, Type: t, Protocol: portolan.ProtocolHTTPS, NetType: portolan.NetPublic,
-		RegionID: portolan.DefaultRegion, Version: "V2",
-		TransPerHour: portolan.DefaultTransPer, PersistenceDay: portolan.DefaultPersistence,
-		SyncStatus: portolan.SyncPending, InstanceID: store.NewInstanceID(),
-	}}
+	d := draft(account, t)
 	if err := s.apply(d, f); err != nil {
 		return nil, err
 	}
@@ -76,6 +76,16 @@ func (s *Service) Draft(account int64, t portolan.RegistryType, f Fields) (*Draf
 		d.Registry.Name = d.Registry.DomainName
 	}
 	return d, nil
+}
+
+// draft is a registry of which nothing is given but its type.
+func draft(account int64, t portolan.RegistryType) *Draft {
+	return &Draft{Registry: &portolan.Registry{
+		AccountID: account, Type: t, Protocol: portolan.ProtocolHTTPS, NetType: portolan.NetPublic,
+		RegionID: portolan.DefaultRegion, Version: "V2",
+		TransPerHour: portolan.DefaultTransPer, PersistenceDay: portolan.DefaultPersistence,
+		SyncStatus: portolan.SyncPending, InstanceID: store.NewInstanceID(),
+	}}
 }
 
 // Add makes a registry and asks for its first reading.
@@ -90,15 +100,7 @@ func (s *Service) Add(ctx context.Context, account int64, t portolan.RegistryTyp
 		return nil, err
 	}
 	err = s.DB.Update(ctx, func(tx *store.Tx) error {
-		n, err := tx.CountRegistries(ctx, account)
-		if err != nil {
-			return err
-		}
-		if n >= portolan.MaxRegistries {
-			return portolan.Refused("LimitExceeded.Registry", "An account holds up to %d registries, those deleted in the last %d days included.",
-				portolan.MaxRegistries, portolan.UndoDays)
-		}
-		if r.ID, err = tx.AddRegistry(ctx, r, sealed); err != nil {
+		if r.ID, err = addRegistry(ctx, tx, r, sealed); err != nil {
 			return err
 		}
 		_, err = s.Request(ctx, tx, store.SyncRequest{AccountID: account, RegistryID: r.ID, Cause: portolan.CauseAdd})
@@ -111,6 +113,19 @@ func (s *Service) Add(ctx context.Context, account int64, t portolan.RegistryTyp
 		return nil, fmt.Errorf("add a registry: %w", err)
 	}
 	return r, nil
+}
+
+// addRegistry adds a registry if the account may have one more.
+func addRegistry(ctx context.Context, tx *store.Tx, r *portolan.Registry, sealed []byte) (int64, error) {
+	n, err := tx.CountRegistries(ctx, r.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	if n >= portolan.MaxRegistries {
+		return 0, portolan.Refused("LimitExceeded.Registry", "An account holds up to %d registries, those deleted in the last %d days included.",
+			portolan.MaxRegistries, portolan.UndoDays)
+	}
+	return tx.AddRegistry(ctx, r, sealed)
 }
 
 func (s *Service) seal(d *Draft) ([]byte, error) {
@@ -245,8 +260,14 @@ func (s *Service) save(ctx context.Context, tx *store.Tx, d *Draft, before *port
 	if err := tx.SetRegistry(ctx, r, sealed); err != nil {
 		return err
 	}
-	read := secretChanged || redirects(before, r) || before.UserName != r.UserName || !slices.Equal(before.Extra.Scope(), r.Extra.Scope())
-	if !read || !r.Type.Pull() {
+	read := secretChanged || redirects(before, r) || before.UserName != r.UserName || !slices.Equal(before.Extra.Scope(), r.Extra.Scope()) ||
+		!slices.Equal(before.Extra.Excludes, r.Extra.Excludes)
+	switch {
+	case !r.Type.Pull():
+		return nil
+	case !read && before.Extra.SyncWindow != r.Extra.SyncWindow:
+		return tx.HastenSync(ctx, r.ID, tx.Now()) // the schedule then looks at the new window
+	case !read:
 		return nil
 	}
 	_, err := s.Request(ctx, tx, store.SyncRequest{AccountID: r.AccountID, RegistryID: r.ID, Cause: portolan.CauseAdd, Fresh: true})
@@ -383,8 +404,8 @@ func (s *Service) applyAddress(d *Draft, f Fields) error {
 		}
 		r.HostIP = addr.Unmap().String()
 	}
-	if r.NetType == portolan.NetVPC {
-		return nil // the VPC's agent has rules of its own
+	if r.NetType == portolan.NetVPC || !r.Type.Pull() {
+		return nil // the VPC's agent has rules of its own; a CI/CD registry is not dialled
 	}
 	for _, literal := range []struct{ name, host string }{{"DomainName", r.DomainName}, {"RegistryHostIp", r.HostIP}} {
 		if literal.host == "" || s.CheckAddress(literal.host) == nil {

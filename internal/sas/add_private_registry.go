@@ -21,7 +21,7 @@ type registryFields struct {
 	PersistenceDay   int    `range:"1,3650" doc:"Days for which a gone image is remembered; 30 if absent." example:"30"`
 	WhiteList        string `doc:"Addresses and CIDR prefixes, comma-separated, at most 100." example:"192.0.2.0/24"`
 	BlackList        string `doc:"Addresses and CIDR prefixes, comma-separated, at most 100." example:"203.0.113.0/24"`
-	ExtraParam       string `doc:"JSON: a list of {namespace, authToken}, or an object with namespaces, repositories (scope), authTokens, caCertificate (PEM) and certificateSha256." example:"{\"namespaces\":[\"platform\"]}"`
+	ExtraParam       string `doc:"JSON: a list of {namespace, authToken}, or an object with namespaces, repositories (scope), authTokens, caCertificate (PEM), certificateSha256, excludeRepositories (patterns: * within a segment, ** across), requestsPerMinute (1 to 60000, 0 for any number) and syncWindow (HH:MM-HH:MM in the server's zone)." example:"{\"namespaces\":[\"platform\"]}"`
 }
 
 // bodyFields are those that ModifyImageRegistry has in its body.

@@ -115,7 +115,12 @@ func checkParam(t *testing.T, e *rpc.Endpoint, f shapeField) {
 // requiredHere are parameters that the vendor leaves optional and without
 // which a call means nothing.
 func requiredHere(operation, param string) bool {
-	return operation == "ModifyImageRegistry" && param == "Id"
+	return slices.Contains([]string{
+		"ModifyImageRegistry Id",
+		"UpdateJenkinsImageRegistryName RegistryId", "UpdateJenkinsImageRegistryName RegistryName",
+		"UpdateJenkinsImageRegistryPersistenceDay RegistryId", "UpdateJenkinsImageRegistryPersistenceDay PersistenceDay",
+		"CreateJenkinsImageScanTask Token", "CreateJenkinsImageScanTask RepoName",
+	}, operation+" "+param)
 }
 
 func checkFields(t *testing.T, path string, documented []shapeField, have []rpc.Field) {

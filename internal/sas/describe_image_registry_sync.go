@@ -12,7 +12,7 @@ import (
 
 type describeImageRegistrySyncRequest struct {
 	RegistryID int64  `rpc:"RegistryId" required:"true" range:"1," doc:"The registry." example:"22233"`
-	SyncID     string `rpc:"SyncId" range:",64" doc:"The reading; the latest if absent." example:"8b4d5f0a-0c7e-4d9c-9a53-5b6f8a3c2d10"`
+	SyncID     string `rpc:"SyncId" range:",64" doc:"The reading; the latest of the whole registry if absent." example:"8b4d5f0a-0c7e-4d9c-9a53-5b6f8a3c2d10"`
 }
 
 type describeImageRegistrySyncResponse struct {
@@ -23,7 +23,7 @@ type syncRow struct {
 	SyncID              string      `json:"SyncId" doc:"The id of the reading." example:"8b4d5f0a-0c7e-4d9c-9a53-5b6f8a3c2d10"`
 	RegistryID          int64       `json:"RegistryId" doc:"The registry." example:"22233"`
 	Status              string      `doc:"pending, running, ok, partial or failed." example:"ok"`
-	Trigger             string      `doc:"add, manual, schedule or webhook." example:"schedule"`
+	Trigger             string      `doc:"add, manual or schedule; webhook for a reading of the repositories that events told of, and of nothing else." example:"schedule"`
 	StartTime           string      `doc:"When it started; empty while it waits." example:"2026-01-02 10:23:30"`
 	EndTime             string      `doc:"When it ended; empty until then." example:"2026-01-02 10:24:10"`
 	RepositoriesListed  int         `doc:"Repositories in the catalogue: Read + Skipped + Failed." example:"12"`

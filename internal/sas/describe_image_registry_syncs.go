@@ -18,7 +18,8 @@ type describeImageRegistrySyncsResponse struct {
 
 func (s *Service) describeImageRegistrySyncs() rpc.Endpoint {
 	return rpc.Operation[describeImageRegistrySyncsRequest, describeImageRegistrySyncsResponse]{
-		Spec: own("DescribeImageRegistrySyncs", rpc.List, "Lists the readings of a registry: the last 100, or those of 90 days.", "", errNoRegistry),
+		Spec: own("DescribeImageRegistrySyncs", rpc.List, "Lists the readings of a registry: the last 100, or those of 90 days.", `
+Of readings that events caused (Trigger webhook), the last 100 are kept beside those.`, errNoRegistry),
 		Handle: func(ctx context.Context, caller *rpc.Caller, req *describeImageRegistrySyncsRequest) (*describeImageRegistrySyncsResponse, error) {
 			r, err := s.registryOf(ctx, caller, req.RegistryID)
 			if err != nil {

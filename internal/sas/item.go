@@ -28,12 +28,33 @@ type registryState struct {
 	LastSyncTime     string `json:",omitempty" doc:"The end of the last finished reading." example:"2026-01-02 10:23:30"`
 	SyncErrorCode    string `json:",omitempty" doc:"Why the last finished reading was not ok." example:"BadCredentials"`
 	SyncErrorMessage string `json:",omitempty" doc:"What was seen, and what to do." example:"User name or password not accepted by harbor.example.com."`
+
+	registryManners
+
+	LastEventTime string `json:",omitempty" doc:"When the registry's webhook last told of a change." example:"2026-01-02 10:31:07"`
+
+	CredentialExpires string `json:",omitempty" doc:"When the registry's credential ends, as far as the registry tells." example:"2026-04-02 10:23:30"`
+}
+
+// registryManners are the settings of how a registry is read, ours too.
+type registryManners struct {
+	Paused              bool     `json:",omitempty" doc:"true while nobody reads it: PauseImageRegistry, ResumeImageRegistry." example:"true"`
+	ExcludeRepositories []string `json:",omitempty" doc:"Patterns of repositories that are left out: * stands for text within a segment of the path, ** for any." example:"team/tmp-*"`
+	RequestsPerMinute   int      `json:",omitempty" doc:"Requests a minute at most; absent for any number." example:"600"`
+	SyncWindow          string   `json:",omitempty" doc:"When scheduled readings run, in the zone of the server; absent for always." example:"22:00-06:00"`
+}
+
+func mannersOf(r *portolan.Registry) registryManners {
+	return registryManners{
+		Paused: r.Paused, ExcludeRepositories: r.Extra.Excludes, RequestsPerMinute: r.Extra.RequestsPerMinute, SyncWindow: r.Extra.SyncWindow,
+	}
 }
 
 func (s *Service) stateOf(r *portolan.Registry) registryState {
 	return registryState{
 		SyncStatus: string(r.SyncStatus), LastSyncTime: s.when(r.LastSync),
 		SyncErrorCode: string(r.SyncError), SyncErrorMessage: r.SyncMessage,
+		registryManners: mannersOf(r), LastEventTime: s.when(r.LastEvent), CredentialExpires: s.when(r.CredentialExpires),
 	}
 }
 
@@ -86,6 +107,9 @@ func endpoints(r *portolan.Registry) string {
 	type endpoint struct {
 		Type    string   `json:"type"`
 		Domains []string `json:"domains"`
+	}
+	if r.DomainName == "" { // of a build system that nobody named
+		return "[]"
 	}
 	b, err := json.Marshal([]endpoint{{kind, []string{r.Address()}}})
 	if err != nil {

@@ -36,6 +36,9 @@ type registryInfo struct {
 	VpcID           string `json:"VpcId" doc:"The VPC, with NetType 2." example:"vpc-0123456789"`
 	WhiteList       string `doc:"The only addresses whose reports are taken." example:"192.0.2.0/24"`
 	BlackList       string `doc:"Addresses whose reports are refused." example:"203.0.113.0/24"`
+	LastEventTime   string `json:",omitempty" doc:"When the registry's webhook last told of a change." example:"2026-01-02 10:31:07"`
+
+	registryManners
 }
 
 func (s *Service) listPrivateRegistryList() rpc.Endpoint {
@@ -48,7 +51,7 @@ func (s *Service) listPrivateRegistryList() rpc.Endpoint {
 			}
 			return &listPrivateRegistryListResponse{ImageRegistryInfos: func(yield func(registryInfo, error) bool) {
 				for r := range registries.All {
-					if (req.RegistryType == "" || req.RegistryType == string(r.Type)) && !yield(infoOf(r), nil) {
+					if (req.RegistryType == "" || req.RegistryType == string(r.Type)) && !yield(s.infoOf(r), nil) {
 						return
 					}
 				}
@@ -57,11 +60,11 @@ func (s *Service) listPrivateRegistryList() rpc.Endpoint {
 	}.Endpoint()
 }
 
-func infoOf(r *portolan.Registry) registryInfo {
+func (s *Service) infoOf(r *portolan.Registry) registryInfo {
 	return registryInfo{
 		AliUID: r.AccountID, BlackList: r.BlackList, DomainName: r.DomainName, ID: r.ID, JenkinsEnv: r.JenkinsEnv, NetType: int64(r.NetType),
 		Password: password(r), PersistenceDay: int64(r.PersistenceDay), Port: r.Port, ProtocolType: int64(r.Protocol), RegionID: r.RegionID,
 		RegistryHostIP: r.HostIP, RegistryName: r.Name, RegistryType: string(r.Type), RegistryVersion: r.Version, Token: token(r),
-		TransPerHour: r.TransPerHour, UserName: r.UserName, VpcID: r.VpcID, WhiteList: r.WhiteList,
+		TransPerHour: r.TransPerHour, UserName: r.UserName, VpcID: r.VpcID, WhiteList: r.WhiteList, LastEventTime: s.when(r.LastEvent), registryManners: mannersOf(r),
 	}
 }

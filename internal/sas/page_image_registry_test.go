@@ -156,7 +156,7 @@ func TestPageImageRegistryRow(t *testing.T) {
 			ProtocolType: 2, RegionID: "cn-hangzhou", RegistryName: "shelf.example.com", RegistryType: "oci", TransPerHour: 30,
 			registryState: registryState{SyncStatus: "pending"},
 		}
-		if d := cmp.Diff(want, row, cmp.AllowUnexported(registryRow{})); d != "" {
+		if d := cmp.Diff(want, row, cmp.AllowUnexported(registryRow{}, registryState{})); d != "" {
 			t.Errorf("bare entry (-want +got):\n%s", d)
 		}
 		var members map[string]json.RawMessage

@@ -35,7 +35,7 @@ func TestReadyRow(t *testing.T) {
 	}
 	want := *rows[1]
 	want.json = nil
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(registryRow{})); d != "" {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(registryRow{}, registryState{})); d != "" {
 		t.Error(d)
 	}
 	if !bytes.Contains(text, []byte(`"a<b>&\"c\u2028é"`)) || bytes.Contains(text, []byte("Token")) {

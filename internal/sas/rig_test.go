@@ -19,7 +19,9 @@ import (
 	"portolan/internal/connector"
 	"portolan/internal/inventory"
 	"portolan/internal/registry"
+	"portolan/internal/report"
 	"portolan/internal/rpc"
+	"portolan/internal/secret"
 	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
@@ -123,14 +125,35 @@ func newRig(t testing.TB, url string) *rig {
 			return nil
 		},
 	})
+	tokens := hasher(t, "ci-token")
 	r.service = &Service{
 		DB: r.db, Inventory: inv, Zone: time.FixedZone("CST", 8*3600), Regions: DefaultRegions(),
-		Registries: registry.New(registry.Config{DB: r.db, Seal: seal, Unseal: unseal, Request: inv.Request, CheckAddress: refusePrivate}),
+		Reports:    report.New(report.Config{DB: r.db, Tokens: tokens, Now: r.clock, Log: slog.New(slog.DiscardHandler)}),
+		Registries: registry.New(registry.Config{DB: r.db, Seal: seal, Unseal: unseal, Tokens: tokens, Request: inv.Request, CheckAddress: refusePrivate}),
 	}
+	r.service.Reports.Start(t.Context())
+	t.Cleanup(r.service.Reports.Stop)
 	for _, e := range r.service.Endpoints() {
 		r.endpoints[e.Name] = e
 	}
 	return r
+}
+
+func hasher(t testing.TB, purpose string) *secret.Hasher {
+	t.Helper()
+	master, err := secret.ParseMasterKey(strings.Repeat("01", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, _, err := master.NewDataKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := box.Hasher(purpose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func (r *rig) clock() time.Time {

@@ -12,8 +12,11 @@ import (
 	"time"
 
 	"portolan"
+	"portolan/internal/agent"
+	"portolan/internal/event"
 	"portolan/internal/inventory"
 	"portolan/internal/registry"
+	"portolan/internal/report"
 	"portolan/internal/rpc"
 	"portolan/internal/store"
 )
@@ -30,6 +33,9 @@ type Service struct {
 	DB         *store.DB
 	Registries *registry.Service
 	Inventory  *inventory.Service
+	Events     *event.Service
+	Reports    *report.Service
+	Agents     *agent.Service
 	// Zone is the time zone of times on the wire.
 	Zone *time.Location
 	// Regions are shown although no registry uses them yet.
@@ -64,6 +70,27 @@ func (s *Service) Endpoints() []rpc.Endpoint {
 		s.describeImageInfoList(),
 		s.describeImageStatistics(),
 		s.findImage(),
+		s.refreshRegistryWebhook(),
+		s.pauseImageRegistry(),
+		s.resumeImageRegistry(),
+		s.createJenkinsImageRegistry(),
+		s.updateJenkinsImageRegistryName(),
+		s.updateJenkinsImageRegistryPersistenceDay(),
+		s.queryJenkinsImageRegistryPersistenceDay(),
+		s.refreshRegistryToken(),
+		s.createJenkinsImageScanTask(),
+		s.describeImageScanTask(),
+		s.describeImageChanges(),
+		s.describeImageRegistryRetention(),
+		s.runImageRegistryRetention(),
+		s.describeDeletedImageRegistries(),
+		s.createEventWebhook(),
+		s.describeEventWebhooks(),
+		s.deleteEventWebhook(),
+		s.testEventWebhook(),
+		s.enrollAgent(),
+		s.describeAgents(),
+		s.revokeAgent(),
 	}
 }
 

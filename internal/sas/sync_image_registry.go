@@ -25,7 +25,9 @@ type syncStarted struct {
 
 func (s *Service) syncImageRegistry() rpc.Endpoint {
 	return rpc.Operation[syncImageRegistryRequest, syncImageRegistryResponse]{
-		Spec: own("SyncImageRegistry", rpc.Write, "Reads a registry now.", "", errNoRegistry,
+		Spec: own("SyncImageRegistry", rpc.Write, "Reads a registry now.", `
+It is read whatever its schedule and its syncWindow say, and as often as it is asked for.`, errNoRegistry,
+			rpc.Err{Code: "RegistryPaused", Status: 400, Doc: "It is paused; ResumeImageRegistry reads it at once."},
 			rpc.Err{Code: "UnsupportedOperation", Status: 400, Doc: "A CI/CD registry reports its images itself."}),
 		Handle: func(ctx context.Context, caller *rpc.Caller, req *syncImageRegistryRequest) (*syncImageRegistryResponse, error) {
 			r, err := s.registryOf(ctx, caller, req.RegistryID)

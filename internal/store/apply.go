@@ -152,30 +152,45 @@ func (m *Manifest) rank() int {
 // teach: what others tell of a digest holds for their own rows. A digest that
 // is an image somewhere is one.
 func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.Digest) ([]Manifest, error) {
-	var list []Manifest
-	err := db.View(ctx, func(tx *Tx) error {
-		args := []any{account}
-		in := marks(&args, digests)
-		found, err := collect(ctx, tx, func(row scanner) (m Manifest, err error) {
-			var created int64
-			var platforms string
-			err = row.Scan(&m.Digest, &m.Kind, &m.MediaType, &m.ArtifactType, &m.ImageID, &m.Size, &created, &m.Subject, &platforms)
-			m.Created, m.Platforms = instant(created), splitPlatforms(platforms)
-			return m, err
-		}, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
+	if len(digests) == 0 {
+		return nil, nil
+	}
+	args := []any{account}
+	in := marks(&args, padded(digests))
+	var found []Manifest
+	err := db.look(ctx, func(tx *Tx) error {
+		var err error
+		found, err = collect(ctx, tx, scanManifest, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
 			WHERE id IN (SELECT MAX(i.id) FROM images i JOIN registries r ON r.id = i.registry_id
-				WHERE i.account_id = $1 AND r.type = 'oci' AND i.digest IN (`+in+`) GROUP BY i.digest)
-			UNION
+				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND i.digest IN (`+in+`) GROUP BY i.digest)
+			UNION ALL
 			SELECT a.digest, a.kind, a.media_type, a.artifact_type, '', a.size, 0, a.subject, '' FROM artifacts a
 			JOIN repositories p ON p.id = a.repository_id JOIN registries r ON r.id = p.registry_id
-			WHERE a.account_id = $1 AND r.type = 'oci' AND a.digest IN (`+in+`)`, args...)
-		slices.SortFunc(found, func(a, b Manifest) int {
-			return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Kind, b.Kind))
-		})
-		list = slices.CompactFunc(found, func(a, b Manifest) bool { return a.Digest == b.Digest })
+			WHERE a.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND a.digest IN (`+in+`)`, args...)
 		return err
 	})
-	return list, err
+	slices.SortFunc(found, func(a, b Manifest) int {
+		return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Kind, b.Kind))
+	})
+	return slices.CompactFunc(found, func(a, b Manifest) bool { return a.Digest == b.Digest }), err
+}
+
+func scanManifest(row scanner) (m Manifest, err error) {
+	var created int64
+	var platforms string
+	err = row.Scan(&m.Digest, &m.Kind, &m.MediaType, &m.ArtifactType, &m.ImageID, &m.Size, &created, &m.Subject, &platforms)
+	m.Created, m.Platforms = instant(created), splitPlatforms(platforms)
+	return m, err
+}
+
+// padded repeats the last of some values up to one of few lengths, so that the
+// texts of the statements that look them up stay few.
+func padded[T any](values []T) []T {
+	n := 4
+	for n < len(values) {
+		n *= 4
+	}
+	return append(slices.Clip(values), slices.Repeat(values[len(values)-1:], n-len(values))...)
 }
 
 // Change is what a reading found out about one repository, or a part of that
@@ -206,107 +221,27 @@ func (c *Change) Rows() int {
 	return 1 + len(c.Insert) + 2*len(c.Replace) + len(c.Seen) + len(c.Lack) + len(c.Drop) + len(c.Artifacts) + len(c.DropArtifacts)
 }
 
-// Apply writes changes into the reading's generation, invisible until it is
-// published. counts tells whether a row that lacks now was lacking in a
+// Apply writes changes of different repositories into the reading's generation,
+// invisible until it is published. counts tells whether a row that lacks now was lacking in a
 // reading that counts for the vanish guard.
 func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool) error {
-	return db.leased(ctx, l, func(tx *Tx) error {
-		for i := range changes {
-			if err := tx.apply(ctx, l.Sync, &changes[i], counts); err != nil {
-				return fmt.Errorf("apply %s: %w", changes[i].Staged.Path, err)
-			}
+	rows := 0
+	for i := range changes {
+		rows += changes[i].Rows()
+	}
+	var began time.Time
+	err := db.leased(ctx, l, func(tx *Tx) error {
+		began = time.Now() // of the write lock
+		if err := tx.apply(ctx, l.Sync, changes, counts); err != nil {
+			return fmt.Errorf("apply changes of %d repositories: %w", len(changes), err)
 		}
 		return nil
 	})
-}
-
-func (tx *Tx) apply(ctx context.Context, s *portolan.Sync, c *Change, counts bool) error {
-	id, err := tx.repository(ctx, s, c)
-	if err != nil {
-		return err
+	if err == nil {
+		db.pace.took(rows, time.Since(began))
+		db.grown(ctx, rows)
+		db.checkpoint(ctx, rows)
 	}
-	if id != 0 {
-		if err := tx.applyImages(ctx, s, c, id, counts); err != nil {
-			return err
-		}
-	}
-	if c.State == "" {
-		return nil
-	}
-	_, err = tx.exec(ctx, `UPDATE sync_repositories SET state = $1, vanished = $2 WHERE sync_id = $3 AND path = $4`,
-		c.State, c.Staged.Vanished, s.ID, c.Staged.Path)
-	return err
-}
-
-func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, c *Change, id int64, counts bool) error {
-	if err := tx.insertImages(ctx, s, id, slices.Concat(c.Insert, c.Versions)); err != nil {
-		return err
-	}
-	if err := tx.retire(ctx, s.Generation, c.Replace, true); err != nil {
-		return err
-	}
-	if err := tx.retire(ctx, s.Generation, c.Drop, false); err != nil {
-		return err
-	}
-	if err := tx.inRows(ctx, `UPDATE images SET lacks = 0, lacked = 0, denied = 0 WHERE id IN (%s)`, nil, c.Seen); err != nil {
-		return err
-	}
-	if err := tx.inRows(ctx, `UPDATE images SET lacks = CASE WHEN $2 = 1 OR lacks = 0 THEN lacks + 1 ELSE lacks END, lacked = $1, denied = $3
-		WHERE lacked < $1 AND id IN (%s)`, []any{s.Generation, flag(counts), flag(c.Denied)}, c.Lack); err != nil {
-		return err
-	}
-	if err := tx.putArtifacts(ctx, s.AccountID, id, c); err != nil {
-		return err
-	}
-	return tx.countStaged(ctx, s.Generation, id, len(c.Insert)-len(c.Drop))
-}
-
-// repository answers the id of the change's repository, making the row if it
-// is new or back; 0 if there is none and nothing to keep. Only the last part
-// of a complete listing says when it was read: what is half applied must not
-// look up to date.
-func (tx *Tx) repository(ctx context.Context, s *portolan.Sync, c *Change) (int64, error) {
-	if !c.Make {
-		return c.RepositoryID, nil
-	}
-	r := c.Staged
-	readAt, fingerprint := int64(0), ""
-	if c.State == StagedDone {
-		readAt, fingerprint = millis(tx.Now()), r.Fingerprint
-	}
-	namespace, name := portolan.SplitRepository(r.Path)
-	var id int64
-	err := tx.one(ctx, `INSERT INTO repositories (account_id, registry_id, path, namespace, name, namespace_folded, name_folded, repo_id,
-			staged_visibility, shown_from, fingerprint, born, read_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $10, $11, $12)
-		ON CONFLICT (registry_id, path) DO UPDATE SET fingerprint = excluded.fingerprint, read_at = excluded.read_at,
-			visibility = CASE WHEN repositories.shown_from < excluded.shown_from THEN repositories.staged_visibility ELSE repositories.visibility END,
-			staged_visibility = excluded.staged_visibility, shown_from = excluded.shown_from,
-			born = CASE WHEN repositories.gone > 0 THEN excluded.born ELSE repositories.born END, gone = 0
-		RETURNING id`,
-		[]any{
-			s.AccountID, s.RegistryID, r.Path, namespace, name, portolan.Fold(namespace), portolan.Fold(name), NewRepoID(),
-			r.Visibility, fingerprint, s.Generation, readAt,
-		}, &id)
-	return id, err
-}
-
-func (tx *Tx) insertImages(ctx context.Context, s *portolan.Sync, repository int64, list []portolan.Image) error {
-	rows := make([][]any, len(list))
-	for k := range list {
-		i := &list[k]
-		names, times := make([]string, len(i.Tags)), make([]string, len(i.Tags))
-		for n, tag := range i.Tags {
-			names[n], times[n] = tag.Name, strconv.FormatInt(millis(tag.Pushed), 10)
-		}
-		tags := strings.Join(names, "\n")
-		rows[k] = []any{
-			s.AccountID, s.RegistryID, repository, s.Generation, portolan.NewestTag(i.Tags).Name, portolan.Fold(tags),
-			i.UUID, i.Digest, tags, strings.Join(times, "\n"), i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
-			millis(i.Created), millis(i.Pushed), millis(i.Updated), millis(i.FirstSeen),
-		}
-	}
-	_, err := tx.insertMany(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, tag, tags_folded, `+imageColumns+`)`, rows, "")
 	return err
 }
 
@@ -345,23 +280,10 @@ func (tx *Tx) countStaged(ctx context.Context, generation, repository int64, del
 	return err
 }
 
-// putArtifacts keeps the facts of manifests that are no images, and forgets
-// those that are no longer there.
-func (tx *Tx) putArtifacts(ctx context.Context, account, repository int64, c *Change) error {
-	rows := make([][]any, len(c.Artifacts))
-	for i, m := range c.Artifacts {
-		rows[i] = []any{repository, account, m.Digest, m.Kind, m.MediaType, m.ArtifactType, m.Subject, m.Size}
-	}
-	if _, err := tx.insertMany(ctx, `INSERT INTO artifacts (repository_id, account_id, digest, kind, media_type, artifact_type, subject, size)`, rows,
-		`ON CONFLICT (repository_id, digest) DO NOTHING`); err != nil {
-		return err
-	}
-	for _, d := range c.DropArtifacts {
-		if _, err := tx.exec(ctx, `DELETE FROM artifacts WHERE repository_id = $1 AND digest = $2`, repository, d); err != nil {
-			return err
-		}
-	}
-	return nil
+// Former names an image of a repository that may have been there before.
+type Former struct {
+	RepositoryID int64
+	Digest       portolan.Digest
 }
 
 // History is what the store remembers of an image that was gone.
@@ -370,24 +292,33 @@ type History struct {
 	FirstSeen time.Time
 }
 
-// Histories answers, of the digests of a repository, those that were there
-// before and are remembered.
-func (db *DB) Histories(ctx context.Context, account, repository int64, digests []portolan.Digest) (map[portolan.Digest]History, error) {
-	found := map[portolan.Digest]History{}
-	err := db.View(ctx, func(tx *Tx) error {
-		args := []any{account, repository}
-		return each(ctx, tx, func(row scanner) error {
-			var d portolan.Digest
-			var h History
-			var firstSeen int64
-			err := row.Scan(&d, &h.UUID, &firstSeen)
-			h.FirstSeen = instant(firstSeen)
-			found[d] = h
-			return err
-		}, `SELECT digest, uuid, first_seen FROM images WHERE account_id = $1 AND repository_id = $2 AND gone > 0 AND superseded = 0
-			AND digest IN (`+marks(&args, digests)+`) ORDER BY id`, args...)
-	})
-	return found, err
+// Histories answers, of images, those that were there before and are
+// remembered.
+func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map[Former]History, error) {
+	found := map[Former]History{}
+	for part := range slices.Chunk(asked, fetchBatch) {
+		args := []any{account}
+		repositories, digests := make([]int64, len(part)), make([]portolan.Digest, len(part))
+		for i, f := range part {
+			repositories[i], digests[i] = f.RepositoryID, f.Digest
+		}
+		err := db.look(ctx, func(tx *Tx) error {
+			return each(ctx, tx, func(row scanner) error {
+				var f Former
+				var h History
+				var firstSeen int64
+				err := row.Scan(&f.RepositoryID, &f.Digest, &h.UUID, &firstSeen)
+				h.FirstSeen = instant(firstSeen)
+				found[f] = h
+				return err
+			}, `SELECT repository_id, digest, uuid, first_seen FROM images WHERE account_id = $1 AND gone > 0 AND superseded = 0
+				AND digest IN (`+marks(&args, padded(digests))+`) AND repository_id IN (`+marks(&args, padded(repositories))+`) ORDER BY id`, args...)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 const idAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -110,6 +110,11 @@ func (c *Criteria) few() bool {
 	})
 }
 
+// has reports whether a term compares a field.
+func (c *Criteria) has(f Field) bool {
+	return slices.ContainsFunc(c.Terms, func(t Term) bool { return t.Field == f })
+}
+
 // oneRegistry reports whether the criteria name a registry in which all is.
 func (c *Criteria) oneRegistry() bool {
 	return (!c.Any || len(c.Terms) == 1) && slices.ContainsFunc(c.Terms, func(t Term) bool { return t.Field == FieldInstance && len(t.Values) == 1 })
@@ -125,6 +130,23 @@ func (c *Criteria) ofPaths() bool {
 			return false
 		}
 	})
+}
+
+// byPath reports whether the criteria narrow repositories down by what these
+// are called, and do not name images by a key.
+func (c *Criteria) byPath() bool {
+	return c.ofPaths() && !c.few() && (!c.Any || c.ofRepositories())
+}
+
+// part is the terms on some fields.
+func (c *Criteria) part(of func(Field) bool) Criteria {
+	p := Criteria{Any: c.Any}
+	for _, t := range c.Terms {
+		if of(t.Field) {
+			p.Terms = append(p.Terms, t)
+		}
+	}
+	return p
 }
 
 // byTag reports whether the criteria search the tags of images and name no

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
@@ -30,6 +31,10 @@ type dialect struct {
 	full        func(error) bool
 	// missing tells that a table does not exist.
 	missing func(error) bool
+	// together is how many rows a statement writes: many where each statement
+	// is a round trip, one where it would keep a journal of its own to undo what
+	// it wrote of the others, which takes longer than to write them.
+	together []int
 	// lock keeps other servers out while the schema changes.
 	lock string
 	// placeholder rewrites $n, nil to keep it.
@@ -47,6 +52,9 @@ var postgres = &dialect{
 		"@LOCK", "FOR UPDATE",
 		"@INSTR", "strpos",
 		"@NL", "chr(10)",
+		// OFFSET 0 keeps the planner from looking at all rows to sort them.
+		"@REPOSITORIES", `repositories p CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = p.registry_id AND `+visibleRepository+` OFFSET 0) r`,
+		"@IMAGES", `images i CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = i.registry_id AND `+visibleImage+` OFFSET 0) r`,
 	),
 	viewOptions: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 	open:        openPostgres,
@@ -54,6 +62,7 @@ var postgres = &dialect{
 	retryable:   pgCode("40001", "40P01"),
 	full:        pgCode("53100"),
 	missing:     pgCode("42P01"),
+	together:    []int{64, 16, 4, 1},
 	lock:        "SELECT pg_advisory_xact_lock(7160417231)",
 }
 
@@ -66,14 +75,17 @@ var sqliteDialect = &dialect{
 		"@LOCK", "",
 		"@INSTR", "instr",
 		"@NL", "char(10)",
+		"@REPOSITORIES", `repositories p CROSS JOIN registries r ON r.id = p.registry_id AND `+visibleRepository,
+		"@IMAGES", `images i CROSS JOIN registries r ON r.id = i.registry_id AND `+visibleImage,
 	),
 	viewOptions: &sql.TxOptions{ReadOnly: true},
 	open:        openSQLite,
 	conflict:    sqliteCode(sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY),
-	retryable:   sqliteCode(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED),
+	retryable:   locked,
 	full:        sqliteCode(sqlite3.SQLITE_FULL),
 	missing:     sqliteCode(sqlite3.SQLITE_ERROR), // of a plain SELECT: there is no other reason
 	placeholder: numbered,
+	together:    []int{1},
 }
 
 func dialectOf(url string) (*dialect, error) {
@@ -134,6 +146,11 @@ func sqliteCode(codes ...int) func(error) bool {
 	}
 }
 
+// locked reports whether SQLite refused because of others' work.
+func locked(err error) bool {
+	return sqliteCode(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED)(err)
+}
+
 func openPostgres(ctx context.Context, dsn string) (write, read *sql.DB, err error) {
 	db, err := sql.Open("pgx", dsn)
 	if err != nil {
@@ -152,13 +169,13 @@ func openPostgres(ctx context.Context, dsn string) (write, read *sql.DB, err err
 func openSQLite(ctx context.Context, dsn string) (write, read *sql.DB, err error) {
 	path := strings.TrimPrefix(strings.TrimPrefix(dsn, "sqlite:"), "//")
 	file := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
-	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-32000)"}}
+	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-32000)", fmt.Sprintf("wal_autocheckpoint(%d)", autocheckpoint)}}
 	write, err = sql.Open("sqlite", file+"?_txlock=immediate&"+pragmas.Encode())
 	if err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
-	if err := write.PingContext(ctx); err != nil {
+	if err := pingSQLite(ctx, write); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
 	pragmas.Add("_pragma", "query_only(1)")
@@ -169,4 +186,19 @@ func openSQLite(ctx context.Context, dsn string) (write, read *sql.DB, err error
 	read.SetMaxOpenConns(max(4, 2*runtime.NumCPU()))
 	read.SetMaxIdleConns(max(4, 2*runtime.NumCPU()))
 	return write, read, nil
+}
+
+// pingSQLite makes the first connection. The one that turns a new file into one
+// with a write-ahead log is refused, without waiting, while another one does.
+func pingSQLite(ctx context.Context, pool *sql.DB) error {
+	const tries, wait = 100, 20 * time.Millisecond
+	for try := 1; ; try++ {
+		err := pool.PingContext(ctx)
+		if err == nil || try == tries || !locked(err) {
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
 }

@@ -19,6 +19,9 @@ const (
 	publishedCount    = `CASE WHEN p.staged <= r.published THEN p.staged_count ELSE p.image_count END`
 	fromImages        = ` FROM images i JOIN registries r ON r.id = i.registry_id JOIN repositories p ON p.id = i.repository_id`
 	fromRepositories  = ` FROM repositories p JOIN registries r ON r.id = p.registry_id`
+	// Visible rows that the database is to meet in the order of an index.
+	walkImages       = ` FROM @IMAGES`
+	walkRepositories = ` FROM @REPOSITORIES`
 )
 
 // Images answers a page (from 1) of an account's images, the last updated
@@ -89,10 +92,21 @@ func (db *DB) Repositories(ctx context.Context, account int64, c Criteria, page,
 		return nil, 0, err
 	}
 	err = db.View(ctx, func(tx *Tx) error {
-		if total, err = tx.countRepositories(ctx, account, &c, registries); err != nil {
+		offset := skipped(page, size)
+		if c.ofPaths() && c.ofRepositories() {
+			found, err := tx.matching(ctx, account, &c)
+			if total = found.repositories; err != nil {
+				return err
+			}
+			if found.few {
+				start := min(offset, total)
+				list, err = tx.repositoriesByID(ctx, found.ids[start:min(start+size, total)])
+				return err
+			}
+		} else if total, err = tx.countRepositories(ctx, account, &c, registries); err != nil {
 			return err
 		}
-		list, err = tx.repositoryPage(ctx, account, &c, nearer(skipped(page, size), size, total))
+		list, err = tx.repositoryPage(ctx, account, &c, nearer(offset, size, total))
 		return err
 	})
 	return list, total, err
@@ -122,19 +136,32 @@ func (tx *Tx) repositoryPage(ctx context.Context, account int64, c *Criteria, s 
 	args := []any{account}
 	where := c.whereRepository(&args)
 	n := len(args)
-	owner := "p.account_id"
+	from := walkRepositories + ` WHERE p.account_id`
 	if c.oneRegistry() {
-		owner = "r.account_id" // or the database would walk those of all registries, which are in order
+		from = fromRepositories + ` AND ` + visibleRepository + ` WHERE r.account_id` // as their own index has them
 	}
-	list, err := collect(ctx, tx, scanRepository, fmt.Sprintf(`SELECT p.repo_id, p.namespace, p.name, `+publishedAccess+`, `+publishedCount+`,
-		r.id, r.account_id, r.type, r.region_id, r.instance_id, r.domain_name, r.port, r.protocol, r.net_type`+fromRepositories+`
-		WHERE %s = $1 AND `+visibleRepository+`%s ORDER BY p.id %s LIMIT $%d OFFSET $%d`, owner, where, s.direction(), n+1, n+2),
-		append(args, s.limit, s.offset)...)
-	if s.backwards {
-		slices.Reverse(list)
-	}
+	list, err := collect(ctx, tx, scanRepository, fmt.Sprintf(`SELECT `+repositoryFields+` FROM (SELECT p.id%s = $1%s
+			ORDER BY p.id %s LIMIT $%d OFFSET $%d) x JOIN repositories p ON p.id = x.id JOIN registries r ON r.id = p.registry_id ORDER BY x.id DESC`,
+		from, where, s.direction(), n+1, n+2), append(args, s.limit, s.offset)...)
 	return list, err
 }
+
+// repositoriesByID answers repositories, the newest first, as their ids are.
+func (tx *Tx) repositoriesByID(ctx context.Context, ids []int64) ([]portolan.Repository, error) {
+	var list []portolan.Repository
+	for part := range slices.Chunk(ids, fetchBatch) {
+		var args []any
+		more, err := collect(ctx, tx, scanRepository, `SELECT `+repositoryFields+fromRepositories+` WHERE p.id IN (`+marks(&args, padded(part))+`) ORDER BY p.id DESC`, args...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	return list, nil
+}
+
+const repositoryFields = `p.repo_id, p.namespace, p.name, ` + publishedAccess + `, ` + publishedCount + `,
+	r.id, r.account_id, r.type, r.region_id, r.instance_id, r.domain_name, r.port, r.protocol, r.net_type`
 
 func scanRepository(row scanner) (portolan.Repository, error) {
 	r := &portolan.Registry{}

@@ -72,13 +72,27 @@ func (tx *Tx) statement(ctx context.Context, text string) *sql.Stmt {
 		return nil
 	}
 	s, worth := tx.prepared.find(text)
-	if s != nil {
+	switch {
+	case s != nil && tx.tx != nil:
 		return tx.tx.StmtContext(ctx, s)
-	}
-	if worth {
+	case s == nil && worth:
 		tx.wanted = append(tx.wanted, text)
 	}
-	return nil
+	return s
+}
+
+// runner runs statements: a transaction, or the pool for one that needs none.
+type runner interface {
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, text string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error)
+}
+
+func (tx *Tx) runner() runner {
+	if tx.tx == nil {
+		return tx.db.read
+	}
+	return tx.tx
 }
 
 func (tx *Tx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
@@ -86,7 +100,7 @@ func (tx *Tx) query(ctx context.Context, query string, args []any) (*sql.Rows, e
 	if s := tx.statement(ctx, text); s != nil { //nolint:sqlclosecheck // the end of the transaction closes it
 		return s.QueryContext(ctx, args...)
 	}
-	return tx.tx.QueryContext(ctx, text, args...)
+	return tx.runner().QueryContext(ctx, text, args...)
 }
 
 func (tx *Tx) queryRow(ctx context.Context, query string, args []any) *sql.Row {
@@ -94,7 +108,7 @@ func (tx *Tx) queryRow(ctx context.Context, query string, args []any) *sql.Row {
 	if s := tx.statement(ctx, text); s != nil { //nolint:sqlclosecheck // the end of the transaction closes it
 		return s.QueryRowContext(ctx, args...)
 	}
-	return tx.tx.QueryRowContext(ctx, text, args...)
+	return tx.runner().QueryRowContext(ctx, text, args...)
 }
 
 func (tx *Tx) run(ctx context.Context, query string, args []any) (sql.Result, error) {
@@ -102,5 +116,5 @@ func (tx *Tx) run(ctx context.Context, query string, args []any) (sql.Result, er
 	if s := tx.statement(ctx, text); s != nil { //nolint:sqlclosecheck // the end of the transaction closes it
 		return s.ExecContext(ctx, args...)
 	}
-	return tx.tx.ExecContext(ctx, text, args...)
+	return tx.runner().ExecContext(ctx, text, args...)
 }

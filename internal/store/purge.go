@@ -46,11 +46,31 @@ func purgeSteps() []purgeStep {
 			WHERE p.gone > 0 AND p.gone <= r.published AND CAST($1 AS BIGINT) > 0
 			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id) AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.repository_id = p.id)
 			LIMIT $2)`, plain, ``},
-		// The last 100 readings, or those of 90 days, whichever are more.
-		{`DELETE FROM syncs WHERE id IN (SELECT s.id FROM syncs s WHERE s.ended > 0 AND s.ended < $1
-			AND s.seq <= (SELECT MAX(seq) FROM syncs m WHERE m.registry_id = s.registry_id) - 100
+		// The last 100 readings, or those of 90 days, whichever are more. Those of
+		// marked repositories go when another one ends.
+		{`DELETE FROM syncs WHERE id IN (SELECT s.id FROM syncs s WHERE s.ended > 0 AND s.ended < $1 AND s.cause <> 'webhook'
+			AND s.seq < (SELECT m.seq FROM syncs m WHERE m.registry_id = s.registry_id AND m.cause <> 'webhook' ORDER BY m.seq DESC LIMIT 1 OFFSET 99)
 			AND s.staging = 0 LIMIT $2)`, ago(90), ``},
+		// A taken mark is remembered until its reading has surely ended.
+		{`DELETE FROM hints WHERE (registry_id, path) IN (SELECT h.registry_id, h.path FROM hints h WHERE h.due = 0 AND h.taken < $1 LIMIT $2)`, ago(1), ``},
+		{`DELETE FROM changes WHERE (set_id, uuid) IN (SELECT c.set_id, c.uuid FROM change_sets s JOIN changes c ON c.set_id = s.id
+			WHERE s.at < $1 LIMIT $2)`, ago(ChangeDays), ``},
+		{`DELETE FROM change_sets WHERE id IN (SELECT s.id FROM change_sets s WHERE s.at < $1
+			AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.set_id = s.id) LIMIT $2)`, ago(ChangeDays), ``},
+		{`DELETE FROM scan_tasks WHERE id IN (SELECT id FROM scan_tasks WHERE created < $1 ORDER BY created LIMIT $2)`, ago(90), ``},
+		{`DELETE FROM event_deliveries WHERE id IN (SELECT d.id FROM event_deliveries d WHERE d.ended > 0 AND d.ended < $1 LIMIT $2)`, ago(EventDays), ``},
+		{`DELETE FROM event_webhooks WHERE id IN (SELECT w.id FROM event_webhooks w WHERE w.registry_id > 0 AND CAST($1 AS BIGINT) > 0
+			AND NOT EXISTS (SELECT 1 FROM registries r WHERE r.id = w.registry_id)
+			AND NOT EXISTS (SELECT 1 FROM event_deliveries d WHERE d.webhook_id = w.id) LIMIT $2)`, plain, ``},
+		{`DELETE FROM agent_sessions WHERE id IN (SELECT id FROM agent_sessions WHERE seen < $1 LIMIT $2)`, ago(1), ``},
+		// Agents that are revoked or never came, when people have had the time to
+		// find out why.
+		{`DELETE FROM agents WHERE id IN (SELECT a.id FROM agents a WHERE (a.revoked > 0 AND a.revoked < $1 OR a.enrolled = 0 AND a.token_expires < $1)
+			AND NOT EXISTS (SELECT 1 FROM agent_sessions s WHERE s.agent_id = a.id) LIMIT $2)`, ago(30), ``},
 		// Deleted registries, from the leaves up.
+		{`DELETE FROM reported_tags WHERE (repository_id, tag) IN (SELECT t.repository_id, t.tag FROM registries r
+			JOIN repositories p ON p.registry_id = r.id JOIN reported_tags t ON t.repository_id = p.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
 		{deleteImages, ago(portolan.UndoDays), `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2`},
 		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
@@ -63,8 +83,16 @@ func purgeSteps() []purgeStep {
 		{`DELETE FROM syncs WHERE id IN (SELECT s.id FROM registries r JOIN syncs s ON s.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1 AND s.status NOT IN ('pending', 'running')
 			AND s.staging = 0 LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{`DELETE FROM hints WHERE (registry_id, path) IN (SELECT h.registry_id, h.path FROM registries r JOIN hints h ON h.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{`DELETE FROM changes WHERE (set_id, uuid) IN (SELECT c.set_id, c.uuid FROM registries r JOIN changes c ON c.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{`DELETE FROM change_sets WHERE id IN (SELECT s.id FROM registries r JOIN change_sets s ON s.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
 		{`DELETE FROM registries WHERE id IN (SELECT r.id FROM registries r WHERE r.deleted > 0 AND r.deleted < $1
+			AND NOT EXISTS (SELECT 1 FROM change_sets c WHERE c.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = r.id)
+			AND NOT EXISTS (SELECT 1 FROM hints h WHERE h.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM syncs s WHERE s.registry_id = r.id) LIMIT $2)`, ago(portolan.UndoDays), ``},
 	}
 }

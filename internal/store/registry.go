@@ -11,28 +11,38 @@ import (
 
 const registryColumns = `id, account_id, type, name, domain_name, host_ip, port, protocol, net_type, vpc_id, region_id, version,
 	user_name, has_password, jenkins_env, white_list, black_list, token_prefix, trans_per_hour, persistence_day, extra, instance_id,
-	created, modified, deleted, image_count, repository_count, sync_status, sync_error, sync_message, last_sync, paused, last_event`
+	created, modified, deleted, image_count, repository_count, sync_status, sync_error, sync_message, last_sync, paused, last_event, credential_expires`
 
-func scanRegistry(row scanner) (*portolan.Registry, error) {
+func scanRegistry(row scanner) (*portolan.Registry, error) { return registryScanner()(row) }
+
+// registryScanner scans one row after the other: a list of thousands is read at
+// every start.
+func registryScanner() func(scanner) (*portolan.Registry, error) {
 	var r portolan.Registry
-	var created, modified, deleted, lastSync, lastEvent, hasPassword, paused int64
+	var created, modified, deleted, lastSync, lastEvent, hasPassword, paused, expires int64
 	var extra string
-	err := row.Scan(&r.ID, &r.AccountID, &r.Type, &r.Name, &r.DomainName, &r.HostIP, &r.Port, &r.Protocol, &r.NetType, &r.VpcID, &r.RegionID, &r.Version,
+	targets := []any{
+		&r.ID, &r.AccountID, &r.Type, &r.Name, &r.DomainName, &r.HostIP, &r.Port, &r.Protocol, &r.NetType, &r.VpcID, &r.RegionID, &r.Version,
 		&r.UserName, &hasPassword, &r.JenkinsEnv, &r.WhiteList, &r.BlackList, &r.TokenPrefix, &r.TransPerHour, &r.PersistenceDay, &extra, &r.InstanceID,
-		&created, &modified, &deleted, &r.ImageCount, &r.RepositoryCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync, &paused, &lastEvent)
-	if err != nil {
-		return nil, err
+		&created, &modified, &deleted, &r.ImageCount, &r.RepositoryCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync, &paused, &lastEvent, &expires,
 	}
-	r.HasPassword, r.Paused = hasPassword != 0, paused != 0
-	r.LastEvent = instant(lastEvent)
-	r.Created, r.Modified, r.Deleted, r.LastSync = instant(created), instant(modified), instant(deleted), instant(lastSync)
-	if extra == "{}" { // as for most: a list of thousands is read at every start
-		return &r, nil
+	return func(row scanner) (*portolan.Registry, error) {
+		r = portolan.Registry{}
+		err := row.Scan(targets...)
+		if err != nil {
+			return nil, err
+		}
+		r.HasPassword, r.Paused = hasPassword != 0, paused != 0
+		r.LastEvent, r.CredentialExpires = instant(lastEvent), instant(expires)
+		r.Created, r.Modified, r.Deleted, r.LastSync = instant(created), instant(modified), instant(deleted), instant(lastSync)
+		if extra == "{}" { // as for most
+			return new(r), nil
+		}
+		if err := json.Unmarshal([]byte(extra), &r.Extra); err != nil {
+			return nil, fmt.Errorf("registry %d: read its extra settings: %w", r.ID, err)
+		}
+		return new(r), nil
 	}
-	if err := json.Unmarshal([]byte(extra), &r.Extra); err != nil {
-		return nil, fmt.Errorf("registry %d: read its extra settings: %w", r.ID, err)
-	}
-	return &r, nil
 }
 
 // Registry answers an entry that has not been deleted; ErrNotFound otherwise,
@@ -80,11 +90,12 @@ func (tx *Tx) AddRegistry(ctx context.Context, r *portolan.Registry, credential 
 	}
 	var id int64
 	err = tx.one(ctx, `INSERT INTO registries (account_id, revision, type, name, domain_name, host_ip, port, protocol, net_type, vpc_id, region_id, version,
-			user_name, credential, has_password, white_list, black_list, trans_per_hour, persistence_day, extra, instance_id, created, modified)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $22) RETURNING id`,
+			user_name, credential, has_password, white_list, black_list, trans_per_hour, persistence_day, extra, instance_id, created, modified, published)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $22, $23) RETURNING id`,
 		[]any{
 			r.AccountID, revision, r.Type, r.Name, r.DomainName, r.HostIP, r.Port, r.Protocol, r.NetType, r.VpcID, r.RegionID, r.Version,
 			r.UserName, credential, flag(r.HasPassword), r.WhiteList, r.BlackList, r.TransPerHour, r.PersistenceDay, string(extra), r.InstanceID, millis(tx.Now()),
+			reportedGeneration * flag(!r.Type.Pull()),
 		}, &id)
 	return id, err
 }
@@ -134,7 +145,7 @@ func (tx *Tx) SetRegistry(ctx context.Context, r *portolan.Registry, credential 
 	if err != nil || credential == nil {
 		return err
 	}
-	return tx.execOne(ctx, `UPDATE registries SET credential = $1, credential_version = credential_version + 1 WHERE id = $2`, credential, r.ID)
+	return tx.execOne(ctx, `UPDATE registries SET credential = $1, credential_version = credential_version + 1, credential_expires = 0, credential_warned = 0 WHERE id = $2`, credential, r.ID)
 }
 
 // DeleteRegistry hides an entry; ErrNotFound if there is no visible one.
@@ -156,6 +167,21 @@ func (tx *Tx) RestoreRegistry(ctx context.Context, account, id int64, since time
 	}
 	return tx.execOne(ctx, `UPDATE registries SET revision = $1, deleted = 0, modified = $2 WHERE account_id = $3 AND id = $4 AND deleted >= $5`,
 		revision, millis(tx.Now()), account, id, max(millis(since), 1))
+}
+
+// DeletedRegistries answers a page (from 1) of the entries that were deleted at
+// or after since, the last deleted first, and their number.
+func (db *DB) DeletedRegistries(ctx context.Context, account int64, since time.Time, page, size int) (list []*portolan.Registry, total int, err error) {
+	const where = ` FROM registries WHERE account_id = $1 AND deleted > 0 AND deleted >= $2`
+	err = db.View(ctx, func(tx *Tx) error {
+		if err := tx.one(ctx, `SELECT count(*)`+where, []any{account, millis(since)}, &total); err != nil {
+			return err
+		}
+		list, err = collect(ctx, tx, scanRegistry, `SELECT `+registryColumns+where+` ORDER BY deleted DESC, id DESC LIMIT $3 OFFSET $4`,
+			account, millis(since), size, skipped(page, size))
+		return err
+	})
+	return list, total, err
 }
 
 // Source is what a reading needs to know of a registry beyond its entry.
@@ -195,7 +221,11 @@ func (tx *Tx) Source(ctx context.Context, account, id int64) (Source, error) {
 }
 
 // Due is a registry whose next reading is due.
-type Due struct{ AccountID, RegistryID int64 }
+type Due struct {
+	AccountID, RegistryID int64
+	// Extra has the window that the reading has to start in.
+	Extra portolan.Extra
+}
 
 // DueRegistries lists up to limit registries whose next reading is due, the
 // longest waiting first.
@@ -203,23 +233,33 @@ func (db *DB) DueRegistries(ctx context.Context, limit int) ([]Due, error) {
 	var list []Due
 	err := db.View(ctx, func(tx *Tx) error {
 		var err error
-		list, err = collect(ctx, tx, func(row scanner) (d Due, err error) {
-			return d, row.Scan(&d.AccountID, &d.RegistryID)
-		}, `SELECT account_id, id FROM registries WHERE deleted = 0 AND next_sync > 0 AND next_sync <= $1 ORDER BY next_sync LIMIT $2`,
+		list, err = collect(ctx, tx, scanDue, `SELECT account_id, id, extra FROM registries WHERE deleted = 0 AND next_sync > 0 AND next_sync <= $1 ORDER BY next_sync LIMIT $2`,
 			millis(tx.Now()), limit)
 		return err
 	})
 	return list, err
 }
 
-// HastenSync has a registry read at a time, unless it is to be read sooner.
+func scanDue(row scanner) (d Due, err error) {
+	var extra string
+	if err := row.Scan(&d.AccountID, &d.RegistryID, &extra); err != nil || extra == "{}" {
+		return d, err
+	}
+	if err := json.Unmarshal([]byte(extra), &d.Extra); err != nil {
+		return d, fmt.Errorf("registry %d: read its extra settings: %w", d.RegistryID, err)
+	}
+	return d, nil
+}
+
+// HastenSync has a registry read at a time, unless it is to be read sooner or
+// is paused.
 func (tx *Tx) HastenSync(ctx context.Context, id int64, at time.Time) error {
-	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0 AND (next_sync = 0 OR next_sync > $1)`, millis(at), id)
+	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0 AND paused = 0 AND (next_sync = 0 OR next_sync > $1)`, millis(at), id)
 	return err
 }
 
-// SetNextSync says when a registry is to be read next.
+// SetNextSync says when a registry is to be read next, unless it is paused.
 func (tx *Tx) SetNextSync(ctx context.Context, id int64, at time.Time) error {
-	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0`, millis(at), id)
+	_, err := tx.exec(ctx, `UPDATE registries SET next_sync = $1 WHERE id = $2 AND deleted = 0 AND paused = 0`, millis(at), id)
 	return err
 }

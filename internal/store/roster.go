@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -26,11 +27,15 @@ type Registries struct {
 	byID       map[int64]int
 	live       bitset
 	types      map[portolan.RegistryType]bitset
-	// images and repositories are the sums of the registries' counts.
-	images, repositories int
+	// sums are those of the registries' counts, by what criteria tell of many.
+	sums map[kind]sum
+	// instances are the slots by InstanceId.
+	instances map[string]int
 	// grams lists the slots whose names have, or once had, two characters in a
-	// row; a candidate is always compared with the name it has now.
-	grams map[gram][]int32
+	// row; a candidate is always compared with the name it has now. They are
+	// made when a name is looked for first, so that a start need not wait.
+	grams  map[gram][]int32
+	sought bool
 	// found remembers which slots have a text in their names, and is kept up to
 	// date, so that a text that is asked for again costs nothing.
 	found map[string]bitset
@@ -40,8 +45,17 @@ type Registries struct {
 
 type slot struct {
 	registry *portolan.Registry // nil for one that is gone
-	folded   string
+	folded   string             // its name, once names are sought
 }
+
+// kind is what many registries have in common.
+type kind struct {
+	registryType portolan.RegistryType
+	region       string
+}
+
+// sum adds counts up.
+type sum struct{ images, repositories int }
 
 type gram [2]rune
 
@@ -61,7 +75,7 @@ func newRegistries() *Registries {
 }
 
 func (v *Registries) clear() {
-	v.slots, v.live, v.images, v.repositories = nil, nil, 0, 0
+	v.slots, v.live, v.sums, v.instances = nil, nil, map[kind]sum{}, map[string]int{}
 	v.byID, v.types = map[int64]int{}, map[portolan.RegistryType]bitset{}
 	v.grams, v.found, v.listed = map[gram][]int32{}, map[string]bitset{}, 0
 }
@@ -78,6 +92,10 @@ func (v *Registries) change(changed []*portolan.Registry, generation int64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.generation = generation
+	if len(v.slots) == 0 {
+		v.slots, v.byID = make([]slot, 0, len(changed)), make(map[int64]int, len(changed))
+		v.instances = make(map[string]int, len(changed))
+	}
 	for i, r := range changed {
 		at, known := v.byID[r.ID]
 		switch {
@@ -112,23 +130,31 @@ func (v *Registries) newest() *portolan.Registry {
 
 func (v *Registries) append(r *portolan.Registry) {
 	at := len(v.slots)
-	v.slots = append(v.slots, slot{r, portolan.Fold(r.Name)})
+	v.slots = append(v.slots, slot{registry: r})
 	v.byID[r.ID] = at
 	v.live = v.live.set(at)
 	v.types[r.Type] = v.types[r.Type].set(at)
-	v.images += r.ImageCount
-	v.repositories += r.RepositoryCount
-	v.index(at)
+	v.instances[r.InstanceID] = at
+	v.sum(r, 1)
+	if v.sought {
+		v.index(at)
+	}
+}
+
+// sum adds the counts of a registry, so many times.
+func (v *Registries) sum(r *portolan.Registry, times int) {
+	k := kind{r.Type, r.RegionID}
+	s := v.sums[k]
+	v.sums[k] = sum{s.images + times*r.ImageCount, s.repositories + times*r.RepositoryCount}
 }
 
 func (v *Registries) replace(at int, r *portolan.Registry) {
 	s := &v.slots[at]
-	v.images += r.ImageCount - s.registry.ImageCount
-	v.repositories += r.RepositoryCount - s.registry.RepositoryCount
+	v.sum(s.registry, -1)
+	v.sum(r, 1)
 	renamed := s.registry.Name != r.Name
 	s.registry = r
-	if renamed {
-		s.folded = portolan.Fold(r.Name)
+	if renamed && v.sought {
 		v.index(at)
 	}
 }
@@ -138,8 +164,8 @@ func (v *Registries) remove(at int) {
 	delete(v.byID, r.ID)
 	v.live.unset(at)
 	v.types[r.Type].unset(at)
-	v.images -= r.ImageCount
-	v.repositories -= r.RepositoryCount
+	delete(v.instances, r.InstanceID)
+	v.sum(r, -1)
 	v.slots[at] = slot{}
 	for _, slots := range v.found {
 		slots.unset(at)
@@ -167,7 +193,8 @@ func (v *Registries) rebuild(changed []*portolan.Registry) {
 
 // index enters the name of a slot.
 func (v *Registries) index(at int) {
-	name := v.slots[at].folded
+	name := portolan.Fold(v.slots[at].registry.Name)
+	v.slots[at].folded = name
 	for g := range gramsOf(name) {
 		v.grams[g] = with(v.grams[g], at)
 	}
@@ -266,6 +293,14 @@ func (v *Registries) find(text string) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if !v.sought {
+		v.sought = true
+		for at := range v.slots {
+			if v.slots[at].registry != nil {
+				v.index(at)
+			}
+		}
+	}
 	list := v.scan(text)
 	if len(v.found) >= maxFound || v.listed+len(list) > maxListed {
 		clear(v.found)
@@ -323,9 +358,8 @@ func (v *Registries) Get(id int64) *portolan.Registry {
 
 // Images is the number of images in all registries.
 func (v *Registries) Images() int {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.images
+	images, _, _ := v.countsOf(&Criteria{})
+	return images
 }
 
 // countsOf are the numbers of images and repositories in the registries that
@@ -333,16 +367,49 @@ func (v *Registries) Images() int {
 func (v *Registries) countsOf(c *Criteria) (images, repositories int, generation int64) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if len(c.Terms) == 0 {
-		return v.images, v.repositories, v.generation
-	}
-	for i := range v.slots {
-		if r := v.slots[i].registry; r != nil && c.admits(r) {
-			images += r.ImageCount
-			repositories += r.RepositoryCount
+	var total sum
+	add := func(r *portolan.Registry, of sum) {
+		if c.admits(r) {
+			total = sum{total.images + of.images, total.repositories + of.repositories}
 		}
 	}
-	return images, repositories, v.generation
+	switch {
+	case c.oneRegistry():
+		for at := range v.named(c) {
+			add(v.slots[at].registry, sum{v.slots[at].registry.ImageCount, v.slots[at].registry.RepositoryCount})
+		}
+	case !c.has(FieldInstance):
+		for k, of := range v.sums {
+			add(&portolan.Registry{Type: k.registryType, RegionID: k.region}, of)
+		}
+	default:
+		for _, s := range v.slots {
+			if s.registry != nil {
+				add(s.registry, sum{s.registry.ImageCount, s.registry.RepositoryCount})
+			}
+		}
+	}
+	return total.images, total.repositories, v.generation
+}
+
+// named are the slots that criteria which are oneRegistry may name: that of an
+// InstanceId, and that of a registry's id.
+func (v *Registries) named(c *Criteria) map[int]bool {
+	slots := map[int]bool{}
+	for _, t := range c.Terms {
+		if t.Field != FieldInstance || len(t.Values) != 1 {
+			continue
+		}
+		if at, ok := v.instances[t.Values[0]]; ok {
+			slots[at] = true
+		}
+		if id, err := strconv.ParseInt(t.Values[0], 10, 64); err == nil {
+			if at, ok := v.byID[id]; ok {
+				slots[at] = true
+			}
+		}
+	}
+	return slots
 }
 
 // bitset is a set of slots.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,7 @@ func TestRoster(t *testing.T) {
 			t.Fatalf("step %d: %+v page %d of %d (-want +got):\n%s", step, f, page, size, diff)
 		}
 	}
+	checkCounts(t, v, plain)
 	if got, want := slices.Collect(v.All), plainPage(plain, RegistryFilter{}); !slices.Equal(got, want) {
 		t.Errorf("All differs: %d, want %d", len(got), len(want))
 	}
@@ -61,6 +63,41 @@ func TestRoster(t *testing.T) {
 	}
 }
 
+// checkCounts holds the sums that are kept against those of a plain list.
+func checkCounts(t *testing.T, v *Registries, plain map[int64]*portolan.Registry) {
+	t.Helper()
+	var one *portolan.Registry
+	for _, one = range plain {
+		break
+	}
+	region, instance := Term{FieldRegion, []string{"here"}}, Term{FieldInstance, []string{one.InstanceID}}
+	for name, c := range map[string]Criteria{
+		"all":                  {},
+		"type":                 {Terms: []Term{{FieldType, []string{"harbor", "oci"}}}},
+		"type and region":      {Terms: []Term{{FieldType, []string{"harbor"}}, region}},
+		"type or region":       {Any: true, Terms: []Term{{FieldType, []string{"harbor"}}, region}},
+		"instance":             {Terms: []Term{instance}},
+		"id":                   {Terms: []Term{{FieldInstance, []string{strconv.FormatInt(one.ID, 10)}}}},
+		"padded id":            {Terms: []Term{{FieldInstance, []string{"0" + strconv.FormatInt(one.ID, 10)}}}},
+		"instance and region":  {Terms: []Term{region, instance}},
+		"instance or region":   {Any: true, Terms: []Term{region, instance}},
+		"two instances":        {Terms: []Term{{FieldInstance, []string{one.InstanceID, "cri-0"}}}},
+		"instance, not region": {Terms: []Term{instance, {FieldRegion, []string{"nowhere"}}}},
+		"never":                {Terms: []Term{{FieldConst, []string{"0"}}}},
+	} {
+		images, repositories := 0, 0
+		for _, r := range plain {
+			if c.admits(r) {
+				images += r.ImageCount
+				repositories += r.RepositoryCount
+			}
+		}
+		if i, r, _ := v.countsOf(&c); i != images || r != repositories {
+			t.Errorf("%s: %d images in %d repositories, want %d in %d", name, i, r, images, repositories)
+		}
+	}
+}
+
 func randomChange(rnd *rand.Rand, plain map[int64]*portolan.Registry, id int64, name func() string) *portolan.Registry {
 	types := portolan.RegistryTypes()
 	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -69,14 +106,17 @@ func randomChange(rnd *rand.Rand, plain map[int64]*portolan.Registry, id int64, 
 		if rnd.IntN(10) == 0 {
 			created = base.Add(time.Duration(rnd.Int64N(id)) * time.Second)
 		}
-		return &portolan.Registry{ID: id, Name: name(), Type: types[rnd.IntN(len(types))], Created: created, ImageCount: rnd.IntN(9)}
+		return &portolan.Registry{
+			ID: id, Name: name(), Type: types[rnd.IntN(len(types))], Created: created, ImageCount: rnd.IntN(9), RepositoryCount: rnd.IntN(5),
+			RegionID: []string{"here", "there"}[rnd.IntN(2)], InstanceID: fmt.Sprintf("cri-%d", id),
+		}
 	}
 	var changed portolan.Registry
 	for _, r := range plain {
 		changed = *r
 		break
 	}
-	changed.ImageCount = rnd.IntN(9)
+	changed.ImageCount, changed.RegionID = rnd.IntN(9), []string{"here", "there"}[rnd.IntN(2)]
 	if rnd.IntN(2) == 0 {
 		changed.Deleted = base
 	} else {

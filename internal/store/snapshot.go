@@ -3,8 +3,13 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"portolan"
 )
 
 // snapshots keeps the visible registries of each account in memory, so that a
@@ -60,24 +65,54 @@ func (db *DB) Registries(ctx context.Context, account int64) (*Registries, error
 	return snap.view, nil
 }
 
+// errMoved is returned when parts of a list are of different states.
+var errMoved = errors.New("the registries changed while they were read")
+
+// refresh takes in what changed. A list that is read for the first time, which
+// a start waits for, is read in two parts at once.
 func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error {
-	return db.View(ctx, func(tx *Tx) error {
-		var generation int64
-		err := tx.one(ctx, `SELECT registry_generation FROM accounts WHERE id = $1`, []any{account}, &generation)
-		if errors.Is(err, ErrNotFound) {
-			snap.view = newRegistries()
-			return nil
-		}
-		if err != nil || generation == snap.generation {
-			return err
-		}
-		changed, err := collect(ctx, tx, scanRegistry,
-			`SELECT `+registryColumns+` FROM registries WHERE account_id = $1 AND revision > $2`, account, snap.generation)
-		if err != nil {
-			return err
-		}
-		snap.view.change(changed, generation)
-		snap.generation = generation
+	parts := 1
+	if snap.generation <= 0 {
+		parts = 2
+	}
+	changed, generation, err := db.changed(ctx, account, snap.generation, parts)
+	if errors.Is(err, errMoved) {
+		changed, generation, err = db.changed(ctx, account, snap.generation, 1)
+	}
+	if errors.Is(err, ErrNotFound) {
+		snap.view = newRegistries()
 		return nil
-	})
+	}
+	if err != nil || generation == snap.generation {
+		return err
+	}
+	snap.view.change(changed, generation)
+	snap.generation = generation
+	return nil
+}
+
+// changed answers the registries that changed after a generation, and the
+// account's generation now. ErrNotFound if there is no such account.
+func (db *DB) changed(ctx context.Context, account, since int64, parts int) ([]*portolan.Registry, int64, error) {
+	lists, generations := make([][]*portolan.Registry, parts), make([]int64, parts)
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range parts {
+		group.Go(func() error {
+			return db.View(ctx, func(tx *Tx) (err error) {
+				if generations[i], err = tx.registryGeneration(ctx, account); err != nil || generations[i] == since {
+					return err
+				}
+				lists[i], err = collect(ctx, tx, registryScanner(),
+					`SELECT `+registryColumns+` FROM registries WHERE account_id = $1 AND revision > $2 AND id % $3 = $4`, account, since, parts, i)
+				return err
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, 0, err
+	}
+	if slices.Min(generations) != slices.Max(generations) {
+		return nil, 0, errMoved
+	}
+	return slices.Concat(lists...), generations[0], nil
 }

@@ -2,7 +2,8 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -158,7 +159,7 @@ func marks[T any](args *[]any, values []T) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "$%d", len(*args))
+		b.WriteString("$" + strconv.Itoa(len(*args)))
 	}
 	return b.String()
 }
@@ -182,7 +183,7 @@ func (db *DB) StageRows(ctx context.Context, l *Lease, path, resume string, list
 // StagedRows answers the rows kept by StageRows, in their order.
 func (db *DB) StagedRows(ctx context.Context, l *Lease, path string) ([][]byte, error) {
 	var list [][]byte
-	err := db.View(ctx, func(tx *Tx) error {
+	err := db.look(ctx, func(tx *Tx) error {
 		var err error
 		list, err = collect(ctx, tx, func(row scanner) (content []byte, err error) { return content, row.Scan(&content) },
 			`SELECT content FROM sync_rows WHERE sync_id = $1 AND path = $2 ORDER BY seq`, l.Sync.ID, path)
@@ -210,40 +211,26 @@ func (db *DB) CountStaged(ctx context.Context, l *Lease) (read, skipped, failed 
 	return read, skipped, failed, err
 }
 
-// insertMany inserts rows in statements of few sizes, so that their texts stay
-// few, and answers how many rows were inserted.
-func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (int64, error) {
-	var inserted int64
-	for _, size := range []int{64, 16, 4, 1} {
-		for len(rows) >= size {
-			args := make([]any, 0, size*len(rows[0]))
-			for _, r := range rows[:size] {
-				args = append(args, r...)
-			}
-			n, err := tx.exec(ctx, into+" VALUES "+tuples(size, len(rows[0]))+" "+suffix, args...)
-			if err != nil {
-				return inserted, err
-			}
-			inserted += n
-			rows = rows[size:]
-		}
-	}
-	return inserted, nil
+// insertMany inserts rows and answers how many were inserted.
+func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (inserted int64, err error) {
+	err = inFew(tx, rows, func(part [][]any) error {
+		var args []any
+		n, err := tx.exec(ctx, into+" VALUES "+tuples(&args, part)+" "+suffix, args...)
+		inserted += n
+		return err
+	})
+	return inserted, err
 }
 
-func tuples(rows, columns int) string {
+// tuples appends rows to the arguments and answers their placeholders.
+func tuples(args *[]any, rows [][]any) string {
+	*args = slices.Grow(*args, len(rows)*len(rows[0]))
 	var b strings.Builder
-	for i := range rows * columns {
-		switch {
-		case i == 0:
-			b.WriteByte('(')
-		case i%columns == 0:
-			b.WriteString("),(")
-		default:
+	for i, row := range rows {
+		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "$%d", i+1)
+		b.WriteString("(" + marks(args, row) + ")")
 	}
-	b.WriteByte(')')
 	return b.String()
 }

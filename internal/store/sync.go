@@ -47,9 +47,12 @@ type SyncRequest struct {
 
 // RequestSync makes a waiting reading or joins one. start tells that a job has
 // to be made for it: not when it was joined, nor while another one runs, whose
-// end starts it.
+// end starts it. A paused registry gets none: the id is "" then.
 func (tx *Tx) RequestSync(ctx context.Context, q SyncRequest) (id string, start bool, err error) {
 	if err := tx.LockAccount(ctx, q.AccountID); err != nil {
+		return "", false, err
+	}
+	if paused, err := tx.paused(ctx, q.RegistryID); err != nil || paused {
 		return "", false, err
 	}
 	open, err := collect(ctx, tx, scanSync,
@@ -76,9 +79,13 @@ func (tx *Tx) RequestSync(ctx context.Context, q SyncRequest) (id string, start 
 	return q.NewID, !running, err
 }
 
-// joins reports whether an open reading does what a request asks for. One that
-// runs does not if it is too late for it to confirm anything.
+// joins reports whether an open reading does what a request asks for. One of
+// marked repositories never does, and one that runs does not if it is too late
+// for it to confirm anything.
 func (tx *Tx) joins(ctx context.Context, s *portolan.Sync, q *SyncRequest) (bool, error) {
+	if s.Cause == portolan.CauseWebhook {
+		return false, nil
+	}
 	if s.Status == portolan.SyncPending {
 		return true, nil
 	}
@@ -93,10 +100,14 @@ func (tx *Tx) joins(ctx context.Context, s *portolan.Sync, q *SyncRequest) (bool
 	return decided == 0, err
 }
 
-// Sync answers a reading of a registry, the latest for id ""; ErrNotFound if
-// there is none.
+// Sync answers a reading of a registry, the latest of the whole registry for
+// id ""; ErrNotFound if there is none.
 func (db *DB) Sync(ctx context.Context, account, registry int64, id string) (*portolan.Sync, error) {
-	list, _, err := db.syncs(ctx, `account_id = $1 AND registry_id = $2 AND ($3 = '' OR id = $3)`, []any{account, registry, id}, 1, 0)
+	where, args := wholeSyncs, []any{account, registry}
+	if id != "" {
+		where, args = `account_id = $1 AND registry_id = $2 AND id = $3`, append(args, id)
+	}
+	list, _, err := db.syncs(ctx, where, args, 1, 0)
 	if err == nil && len(list) == 0 {
 		err = ErrNotFound
 	}
@@ -110,6 +121,16 @@ func (db *DB) Sync(ctx context.Context, account, registry int64, id string) (*po
 // number.
 func (db *DB) Syncs(ctx context.Context, account, registry int64, page, size int) ([]*portolan.Sync, int, error) {
 	return db.syncs(ctx, `account_id = $1 AND registry_id = $2`, []any{account, registry}, size, skipped(page, size))
+}
+
+// wholeSyncs are the readings of a registry but those of marked repositories.
+const wholeSyncs = `account_id = $1 AND registry_id = $2 AND cause <> 'webhook'`
+
+// WholeSyncs answers up to limit readings of the whole registry, the latest
+// first.
+func (db *DB) WholeSyncs(ctx context.Context, account, registry int64, limit int) ([]*portolan.Sync, error) {
+	list, _, err := db.syncs(ctx, wholeSyncs, []any{account, registry}, limit, 0)
+	return list, err
 }
 
 func (db *DB) syncs(ctx context.Context, where string, args []any, limit, offset int) (list []*portolan.Sync, total int, err error) {
@@ -133,9 +154,11 @@ type Lease struct {
 	Plan []byte
 	// Failures counts slices in a row that failed for Portolan's own reasons.
 	Failures int
-	owner    string
-	ttl      time.Duration
-	stale    bool
+	// First tells that no reading of the registry has brought anything yet.
+	First bool
+	owner string
+	ttl   time.Duration
+	stale bool
 }
 
 // Stale reports whether a write through the lease failed. What the worker has
@@ -166,12 +189,13 @@ func (db *DB) Claim(ctx context.Context, id, owner string, ttl time.Duration) (*
 	err := db.Update(ctx, func(tx *Tx) error {
 		now := millis(tx.Now())
 		var plan, status string
-		var account, registry int64
-		err := tx.one(ctx, `SELECT account_id, registry_id, status FROM syncs WHERE id = $1 AND status IN ('pending', 'running')`, []any{id},
-			&account, &registry, &status)
+		var account, registry, workedWith int64
+		err := tx.one(ctx, `SELECT s.account_id, s.registry_id, s.status, r.worked_with FROM syncs s JOIN registries r ON r.id = s.registry_id
+			WHERE s.id = $1 AND s.status IN ('pending', 'running')`, []any{id}, &account, &registry, &status, &workedWith)
 		if err != nil {
 			return err
 		}
+		l.First = workedWith == 0
 		if status == string(portolan.SyncPending) {
 			if err := tx.LockAccount(ctx, account); err != nil {
 				return err
@@ -274,6 +298,22 @@ type Finish struct {
 	Guard    string
 	// CredentialVersion is the version that worked, 0 if it did not.
 	CredentialVersion int64
+	// CredentialExpires is when the credential ends, zero for never; nil if the
+	// source does not tell.
+	CredentialExpires *time.Time
+	// Changes counts what CollectChanges wrote down.
+	Changes ChangeCounts
+	// Early tells that the registry's settings ended the reading: that is no
+	// failure.
+	Early bool
+}
+
+// expires is CredentialExpires in milliseconds, -1 for nil.
+func (f *Finish) expires() int64 {
+	if f.CredentialExpires == nil {
+		return -1
+	}
+	return millis(*f.CredentialExpires)
 }
 
 // Finish publishes the generation with its count and ends the reading, in one
@@ -293,14 +333,15 @@ func (tx *Tx) Finish(ctx context.Context, l *Lease, f Finish) (waiting string, e
 		s.Status, millis(s.Ended), s.ID); err != nil {
 		return "", err
 	}
-	if _, err := tx.exec(ctx, `UPDATE registries SET revision = $1, published = $2, image_count = image_count + $3, sync_status = $4,
-			repository_count = (SELECT count(*) FROM repositories p WHERE p.registry_id = registries.id AND p.born <= $2 AND (p.gone = 0 OR p.gone > $2)),
-			sync_error = $5, sync_message = $6, last_sync = $7, guard = $9,
-			next_sync = CASE WHEN deleted > 0 THEN 0 WHEN CAST($8 AS BIGINT) > 0 THEN CAST($8 AS BIGINT) ELSE next_sync END,
-			worked_with = CASE WHEN CAST($10 AS BIGINT) > 0 THEN CAST($10 AS BIGINT) ELSE worked_with END
-		WHERE id = $11`,
-		revision, s.Generation, f.CountDelta, s.Status, s.Ledger.ErrorCode, s.Ledger.ErrorMessage, millis(s.Ended), millis(f.NextSync), f.Guard,
-		f.CredentialVersion, s.RegistryID); err != nil {
+	if s.Cause == portolan.CauseWebhook {
+		err = tx.publishHinted(ctx, s, &f, revision)
+	} else {
+		err = tx.publishWhole(ctx, s, &f, revision)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := tx.publishChanges(ctx, changeSet{s.ID, s.AccountID, s.RegistryID, s.Generation, f.Changes}); err != nil {
 		return "", err
 	}
 	err = tx.one(ctx, `SELECT id FROM syncs WHERE registry_id = $1 AND status = 'pending'`, []any{s.RegistryID}, &waiting)
@@ -308,4 +349,30 @@ func (tx *Tx) Finish(ctx context.Context, l *Lease, f Finish) (waiting string, e
 		return "", nil
 	}
 	return waiting, err
+}
+
+// publishWhole publishes what a reading of the whole registry found, and how
+// it ended.
+func (tx *Tx) publishWhole(ctx context.Context, s *portolan.Sync, f *Finish, revision int64) error {
+	_, err := tx.exec(ctx, `UPDATE registries SET revision = $1, published = $2, image_count = image_count + $3, sync_status = $4,
+			repository_count = (SELECT count(*) FROM repositories p WHERE p.registry_id = registries.id AND p.born <= $2 AND (p.gone = 0 OR p.gone > $2)),
+			sync_error = $5, sync_message = $6, last_sync = $7, guard = $9,
+			next_sync = CASE WHEN deleted > 0 OR paused > 0 THEN 0 WHEN CAST($8 AS BIGINT) > 0 THEN CAST($8 AS BIGINT) ELSE next_sync END,
+			worked_with = CASE WHEN CAST($10 AS BIGINT) > 0 THEN CAST($10 AS BIGINT) ELSE worked_with END,
+			credential_warned = CASE WHEN CAST($12 AS BIGINT) >= 0 AND credential_expires <> $12 THEN 0 ELSE credential_warned END,
+			credential_expires = CASE WHEN CAST($12 AS BIGINT) >= 0 THEN $12 ELSE credential_expires END,
+			last_ok = CASE WHEN CAST($13 AS BIGINT) = 1 THEN $7 ELSE last_ok END, stale = CASE WHEN CAST($13 AS BIGINT) = 1 THEN 0 ELSE stale END,
+			failing = CASE WHEN CAST($13 AS BIGINT) = 1 THEN 0 ELSE failing END
+		WHERE id = $11`,
+		revision, s.Generation, f.CountDelta, s.Status, s.Ledger.ErrorCode, s.Ledger.ErrorMessage, millis(s.Ended), millis(f.NextSync), f.Guard,
+		f.CredentialVersion, s.RegistryID, f.expires(), flag(s.Status == portolan.SyncOK))
+	if err != nil {
+		return err
+	}
+	if s.Status != portolan.SyncOK && !f.Early {
+		if err := tx.announceFailing(ctx, s); err != nil {
+			return err
+		}
+	}
+	return tx.dropSatisfied(ctx, s)
 }

@@ -43,11 +43,25 @@ type imageWalk struct {
 }
 
 func (w *imageWalk) page(ctx context.Context, offset, limit int) (list []portolan.Image, total int, err error) {
-	if w.criteria.byTag() {
-		return w.pageByTag(ctx, offset, limit)
+	var found matched
+	if w.criteria.byPath() {
+		paths := w.criteria.part(func(f Field) bool { return !f.ofImage() })
+		if found, err = w.tx.matching(ctx, w.account, &paths); err != nil {
+			return nil, 0, err
+		}
+		if found.few && found.images <= maxCollected {
+			return w.pageOf(ctx, found.ids, offset, limit)
+		}
 	}
-	if total, err = w.count(ctx); err != nil {
-		return nil, 0, err
+	switch {
+	case w.criteria.byTag():
+		return w.pageByTag(ctx, offset, limit)
+	case w.criteria.byPath() && w.criteria.ofRepositories():
+		total = found.images
+	default:
+		if total, err = w.count(ctx); err != nil {
+			return nil, 0, err
+		}
 	}
 	list, err = w.read(ctx, nearer(offset, limit, total))
 	return list, total, err
@@ -117,12 +131,14 @@ func (w *imageWalk) ordered(columns string, s *stretch, from *mark) (query strin
 		args = append(args, from.updated, from.uuid)
 		where += fmt.Sprintf(` AND (i.updated, i.uuid) %s (CAST($%d AS BIGINT), CAST($%d AS TEXT))`, than, len(args)-1, len(args))
 	}
-	order := "i.updated"
-	if w.criteria.few() {
+	rows, order := w.from()+` WHERE `+visibleImage+` AND `, "i.updated"
+	switch {
+	case w.criteria.few():
 		order = "+i.updated" // found by their key and sorted, not met in the order's index
+	case !w.criteria.ofPaths() && !w.criteria.oneRegistry():
+		rows = walkImages + ` WHERE `
 	}
-	return fmt.Sprintf(`SELECT %s%s WHERE i.account_id = $1 AND `+visibleImage+`%s ORDER BY %s %s, i.uuid %[5]s`,
-		columns, w.from(), where, order, s.direction()), args
+	return fmt.Sprintf(`SELECT %s%si.account_id = $1%s ORDER BY %s %s, i.uuid %[5]s`, columns, rows, where, order, s.direction()), args
 }
 
 func newestFirst(list []portolan.Image) {

@@ -107,7 +107,7 @@ func newRig(t *testing.T, path string, o origin) *rig {
 	r := &rig{T: t, origin: o, stranger: &stranger{}}
 	r.gate = &gate{next: o, counts: map[string]int{}}
 	net := serve(t, map[string]http.Handler{host: r.gate, foreign: r.stranger, thief: http.HandlerFunc(r.stranger.steal)})
-	guard, err := netguard.New(netguard.Config{Roots: x509.NewCertPool(), Routes: func(id string) (netguard.DialFunc, bool) { return net.dial, id == vpc }})
+	guard, err := netguard.New(netguard.Config{Roots: x509.NewCertPool(), Routes: func(_ int64, id string) (netguard.DialFunc, bool) { return net.dial, id == vpc }})
 	r.must(err)
 	r.db, err = store.Open(t.Context(), "sqlite:"+path, store.Options{})
 	r.must(err)

@@ -31,6 +31,9 @@ type Suite struct {
 	Links bool
 	// Accessories is set if the source lists accessories as rows.
 	Accessories bool
+	// User takes the place of Credential's name where names have a form of
+	// their own.
+	User string
 }
 
 // secret is what must not be found in any error.
@@ -78,6 +81,7 @@ type rig struct {
 
 func (s Suite) newRig(t *testing.T, credential portolan.Credential) *rig {
 	t.Helper()
+	credential.UserName = s.user()
 	rig := &rig{T: t, suite: s, model: s.newModel(), clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
 	server := Handler(s.Serve(t, rig.model))
 	rig.transport = connector.NewTransport(connector.TransportConfig{
@@ -100,6 +104,13 @@ func (s Suite) newRig(t *testing.T, credential portolan.Credential) *rig {
 	}
 	rig.source = src
 	return rig
+}
+
+func (s Suite) user() string {
+	if s.User != "" {
+		return s.User
+	}
+	return Credential.UserName
 }
 
 // sameHost follows redirects as the clients do that sources are given.

@@ -20,8 +20,8 @@ func (s Suite) testComplete(t *testing.T) {
 	r := s.newRig(t, Credential)
 	got := r.read(t.Context())
 	r.mustBe(got, r.model.lines())
-	if got.probe.Identity != Credential.UserName {
-		t.Errorf("identity is %q, want %q", got.probe.Identity, Credential.UserName)
+	if got.probe.Identity != s.user() {
+		t.Errorf("identity is %q, want %q", got.probe.Identity, s.user())
 	}
 	if got.probe.Product == "" {
 		t.Error("the product has no name")

@@ -32,7 +32,10 @@ func (s *source) Repositories(ctx context.Context, after string) iter.Seq2[conne
 }
 
 // Announce implements connector.Announcer.
-func (s *source) Announce(paths []string) { s.auth.Announce(paths) }
+func (s *source) Announce(paths []string) {
+	s.search.announced.Add(int64(len(paths)))
+	s.auth.Announce(paths)
+}
 
 // errStopped says that the caller wants no more.
 var errStopped = errors.New("stopped")

@@ -33,8 +33,10 @@ type reading struct {
 	listing   *connector.Listing
 	doer      connector.Doer
 	manifests atomic.Int64
-	gone      []string
-	failed    int
+	// digests are those of all tags if a list told them.
+	digests map[string]portolan.Digest
+	gone    []string
+	failed  int
 }
 
 // Images implements connector.Source: a row for each tag. A tag that was
@@ -54,12 +56,12 @@ func (s *source) Images(ctx context.Context, l *connector.Listing) iter.Seq2[con
 }
 
 func (r *reading) run(ctx context.Context, yield func(connector.Row, error) bool) error {
-	tags, err := r.tags()
+	pages, err := r.pages(ctx)
 	if err != nil {
 		return err
 	}
 	size := minChunk
-	for page, err := range tags.pages(ctx, "") {
+	for page, err := range pages {
 		if err != nil {
 			return err
 		}
@@ -76,6 +78,23 @@ func (r *reading) run(ctx context.Context, yield func(connector.Row, error) bool
 		}
 	}
 	return r.confirmGone(ctx, yield)
+}
+
+// pages are the tags of the repository.
+func (r *reading) pages(ctx context.Context) (iter.Seq2[[]string, error], error) {
+	searched, ok, err := r.searched(ctx, r.listing.Repository.Path)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		r.digests = searched.digests
+		return func(yield func([]string, error) bool) { yield(searched.names, nil) }, nil
+	}
+	tags, err := r.tags()
+	if err != nil {
+		return nil, err
+	}
+	return tags.pages(ctx, ""), nil
 }
 
 func (r *reading) tags() (*list, error) {
@@ -118,6 +137,9 @@ func (r *reading) chunk(ctx context.Context, tags []string, yield func(connector
 	})
 	if err == nil {
 		err = r.addFacts(ctx, list)
+	}
+	if err == nil {
+		err = r.askAgain(ctx, list)
 	}
 	r.listing.ManifestsRead += int(r.manifests.Swap(0))
 	for i := range list {
@@ -199,6 +221,20 @@ func (r *reading) addFacts(ctx context.Context, list []found) error {
 		}
 	}
 	return err
+}
+
+// askAgain asks for the tags themselves whose manifests are gone: a list told
+// their digests, and they may have been moved or deleted since.
+func (r *reading) askAgain(ctx context.Context, list []found) error {
+	if r.digests == nil {
+		return nil
+	}
+	return together(ctx, len(list), func(ctx context.Context, i int) error {
+		if f := &list[i]; errors.Is(f.err, connector.ErrNotExist) {
+			*f = r.resolveByGet(ctx, f.tag)
+		}
+		return fatalOnly(list[i].err)
+	})
 }
 
 // wanted are the digests whose facts are needed, each once.

@@ -1,8 +1,9 @@
 // Package oci reads any registry that speaks the OCI Distribution API:
 // distribution 2.8 and 3, zot, and others by the specification.
 //
-// It knows that API and the signs by which products differ, and nothing of
-// their own APIs, of Portolan's store, or of what becomes of the rows.
+// It knows that API, the signs by which products differ and the one list of
+// zot's own that spares thousands of requests, and nothing of Portolan's store
+// or of what becomes of the rows.
 //
 // What a list holds is found by asking for the digest of every tag (HEAD), and
 // for the manifest of every digest that is new (GET, once). Two things follow
@@ -34,6 +35,7 @@ func Open(c connector.Config) (connector.Source, error) {
 		base: c.BaseURL, scope: c.Scope, client: c.Client, now: c.Now,
 		auth: connector.NewAuthenticator(c), user: c.Credential.UserName, facts: newFactsCache(),
 	}
+	s.search.loading = make(chan struct{}, 1)
 	s.catalogPage.Store(pageSize)
 	s.tagPage.Store(pageSize)
 	return s, nil
@@ -55,6 +57,7 @@ type source struct {
 	headless atomic.Bool
 	// product is found out once.
 	product atomic.Pointer[product]
+	search  search
 }
 
 // address makes the address of /v2/ with the parts, each escaped.

@@ -13,6 +13,8 @@ import (
 // product is what answers.
 type product struct{ name, version string }
 
+const productZot = "zot"
+
 // Probe implements connector.Source: GET /v2/ with a new token, or with the
 // password where Basic is asked for.
 func (s *source) Probe(ctx context.Context) (connector.Probe, error) {
@@ -76,7 +78,7 @@ func (s *source) recognise(ctx context.Context, ping http.Header) *product {
 	}
 	_, err := connector.GetJSON(ctx, s.client, s.address("_zot", "ext", "mgmt"), nil, connector.MaxManifest, &zot)
 	if err == nil && zot.DistSpecVersion != "" {
-		return &product{name: "zot", version: strings.TrimPrefix(zot.ReleaseTag, "v")}
+		return &product{name: productZot, version: strings.TrimPrefix(zot.ReleaseTag, "v")}
 	}
 	if strings.HasPrefix(ping.Get("Docker-Distribution-Api-Version"), "registry/2") {
 		return &product{name: "distribution"}

@@ -24,6 +24,9 @@ func (r *reading) resolve(ctx context.Context, tag string) found {
 	if d, ok := r.listing.Known.Resolved(tag); ok {
 		return found{tag: tag, digest: d}
 	}
+	if d, ok := r.digests[tag]; ok {
+		return found{tag: tag, digest: d}
+	}
 	if !r.headless.Load() {
 		d, err := r.head(ctx, tag)
 		if err != nil {

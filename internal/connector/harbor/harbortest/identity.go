@@ -18,6 +18,7 @@ type caller struct {
 	robot, admin bool
 	projects     []string
 	auditLog     bool
+	listRobots   bool
 	// refused is set if credentials were sent and not accepted; Harbor then
 	// goes on as for an anonymous caller.
 	refused bool
@@ -40,7 +41,7 @@ func (s *Server) identify(r *http.Request) caller {
 	for _, robot := range s.model.Robots {
 		if robot.Name == name && robot.Secret == secret && !robot.Disabled &&
 			(robot.Expires.IsZero() || s.model.Now().Before(robot.Expires)) {
-			return caller{name: name, robot: true, projects: robot.Projects, auditLog: robot.AuditLog}
+			return caller{name: name, robot: true, projects: robot.Projects, auditLog: robot.AuditLog, listRobots: robot.ListRobots}
 		}
 	}
 	now := s.model.Now()

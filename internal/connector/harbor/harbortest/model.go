@@ -36,11 +36,13 @@ type User struct {
 }
 
 // Robot is a robot account, with its full name and what it may read. Project
-// "*" is all of them. AuditLog is the system permission audit-log:list.
+// "*" is all of them. AuditLog is the system permission audit-log:list,
+// ListRobots robot:list.
 type Robot struct {
 	Name, Secret string
 	Projects     []string
 	AuditLog     bool
+	ListRobots   bool
 	Disabled     bool
 	Expires      time.Time // zero for never
 }

@@ -203,6 +203,8 @@ func (s *Server) api(who caller, r *http.Request, seg []string) answer {
 		return answer{status: http.StatusOK, header: http.Header{"Content-Type": {"text/plain"}}, body: "Pong"}
 	case seg[0] == "users" && len(seg) == 2 && seg[1] == "current":
 		return s.currentUser(who)
+	case seg[0] == "robots" && len(seg) == 1:
+		return s.robots(who, r)
 	case seg[0] == "projects":
 		return s.projects(who, r, seg[1:])
 	case seg[0] == "repositories" && len(seg) == 1 && s.since(3): // unverified

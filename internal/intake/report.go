@@ -1,0 +1,150 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"portolan"
+	"portolan/internal/report"
+	"portolan/internal/rpc"
+)
+
+// ReportsPath is where reports are received: the registry's id follows it.
+const ReportsPath = "/reports/"
+
+const (
+	maxReport     = 64 << 10
+	reportTimeout = 30 * time.Second
+)
+
+// What a reporter did wrong before its report was looked at.
+var (
+	errMethod   = &portolan.Error{Code: "UnsupportedHTTPMethod", Status: http.StatusMethodNotAllowed, Message: "This http method is not supported. Use POST."}
+	errNoToken  = &portolan.Error{Code: "MissingToken", Status: http.StatusUnauthorized, Message: "The token of the registry is mandatory, as in Authorization: Bearer TOKEN."}
+	errType     = &portolan.Error{Code: "UnsupportedMediaType", Status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json or application/x-www-form-urlencoded."}
+	errTooLarge = portolan.Refused("RequestTooLarge", "A report must be at most %d bytes.", maxReport)
+	errBody     = portolan.Refused("InvalidParameter", "The report could not be read to its end.")
+	errQuery    = portolan.Refused("InvalidParameter", "The parameters of a report go into its body, not into its URL.")
+)
+
+// Reports receives reports of builds: POST /reports/<registry id> with the
+// registry's token, and the parameters of CreateJenkinsImageScanTask but Token
+// as a JSON object or a form.
+type Reports struct {
+	gate    *Gate
+	service *report.Service
+	decode  func(rpc.Values) (*report.Fields, error)
+}
+
+// NewReports makes a receiver that hands reports to a service.
+func NewReports(g *Gate, s *report.Service) *Reports {
+	return &Reports{g, s, rpc.Decoder[report.Fields]("report")}
+}
+
+// reported is the document of an answer.
+type reported struct {
+	RequestID string `json:"RequestId"`
+	Data      *report.Receipt
+}
+
+// ServeHTTP takes one report and answers it when it is in the store.
+func (h *Reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := h.gate.begin(w, r)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reportTimeout)
+	defer cancel()
+	// 0 is the id of no registry: what is no number is answered as unknown.
+	id, _ := strconv.ParseInt(strings.TrimPrefix(r.URL.Path, ReportsPath), 10, 64)
+	client, err := h.gate.Enter(r)
+	var receipt *report.Receipt
+	if err == nil {
+		receipt, err = h.take(ctx, x, id, client)
+	}
+	code, status := "OK", http.StatusOK
+	if err == nil {
+		x.send(status, reported{x.id, receipt})
+	} else {
+		h.gate.Refused(ctx, client, id, err)
+		code, status = h.gate.fail(x, err)
+	}
+	h.gate.record(x, "report", slog.Int64("registry", id), slog.String("peer", client.String()), slog.Int("status", status), slog.String("code", code))
+}
+
+// take is a report from the request to its receipt. Who may not report learns
+// nothing of what a report must say.
+func (h *Reports) take(ctx context.Context, x *exchange, id int64, client netip.Addr) (*report.Receipt, error) {
+	if x.r.Method != http.MethodPost {
+		x.w.Header().Set("Allow", http.MethodPost)
+		return nil, errMethod
+	}
+	token, ok := bearer(x.r)
+	if !ok {
+		x.w.Header().Set("WWW-Authenticate", `Bearer realm="reports"`)
+		return nil, errNoToken
+	}
+	registry, err := h.service.Open(ctx, id, token, client)
+	if err != nil {
+		return nil, err
+	}
+	values, err := valuesOf(x.w, x.r)
+	if err != nil {
+		return nil, err
+	}
+	fields, err := h.decode(values)
+	if err != nil {
+		return nil, err
+	}
+	return h.service.Submit(ctx, registry, fields)
+}
+
+// bearer answers the token of a request, and whether it has one.
+func bearer(r *http.Request) (string, bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	return token, strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+// valuesOf reads the parameters of a report.
+func valuesOf(w http.ResponseWriter, r *http.Request) (rpc.Values, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" && kind != "application/x-www-form-urlencoded" {
+		return nil, errType
+	}
+	if r.URL.RawQuery != "" {
+		return nil, errQuery
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, errTooLarge
+	}
+	if err != nil {
+		return nil, errBody
+	}
+	if kind == "application/json" {
+		return rpc.ValuesFromJSON(body)
+	}
+	return valuesFromForm(string(body))
+}
+
+func valuesFromForm(body string) (rpc.Values, error) {
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, portolan.Invalid("Body", "must be a form: name=value, joined by &, both escaped as in URLs")
+	}
+	values := rpc.Values{}
+	for name, list := range form {
+		if len(list) > 1 {
+			return nil, portolan.Invalid(name, "must not be given twice")
+		}
+		values[name] = list[0]
+	}
+	return values, nil
+}

@@ -1,0 +1,104 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"portolan"
+	"portolan/internal/connector"
+)
+
+// asker asks, and keeps what the store was asked.
+type asker struct {
+	inquiry
+	mu    sync.Mutex
+	asked [][]portolan.Digest
+	gates chan error // each answer waits for one
+}
+
+func (a *asker) look(_ context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
+	a.mu.Lock()
+	a.asked = append(a.asked, digests)
+	a.mu.Unlock()
+	found := map[portolan.Digest]connector.Facts{}
+	for _, d := range digests {
+		found[d] = connector.Facts{MediaType: string(d)}
+	}
+	return found, <-a.gates
+}
+
+// start asks for a digest and answers where the outcome will be.
+func (a *asker) start(ctx context.Context, d portolan.Digest) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		found, err := a.ask(ctx, []portolan.Digest{d}, a.look)
+		if err == nil && found[d].MediaType != string(d) {
+			err = errors.New("the answer lacks " + string(d))
+		}
+		done <- err
+	}()
+	synctest.Wait()
+	return done
+}
+
+// What is asked while a question is being answered becomes one question.
+func TestInquiryJoins(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &asker{gates: make(chan error)}
+		first := a.start(t.Context(), "a")
+		joined := []<-chan error{a.start(t.Context(), "b"), a.start(t.Context(), "c"), a.start(t.Context(), "d")}
+		a.gates <- nil
+		a.gates <- nil
+		for _, done := range append(joined, first) {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if len(a.asked) != 2 || !slices.Equal(a.asked[1], []portolan.Digest{"b", "c", "d"}) {
+			t.Errorf("the store was asked %v", a.asked)
+		}
+	})
+}
+
+// The failure of a question is only that of who asked it first.
+func TestInquiryFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &asker{gates: make(chan error)}
+		first := a.start(t.Context(), "a")
+		leads, joins := a.start(t.Context(), "b"), a.start(t.Context(), "c")
+		broken := errors.New("broken")
+		a.gates <- nil
+		a.gates <- broken
+		a.gates <- nil // c asks for itself
+		if <-first != nil || !errors.Is(<-leads, broken) || <-joins != nil {
+			t.Error("the wrong one failed")
+		}
+	})
+}
+
+// Who joins a question need not wait for it.
+func TestInquiryEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &asker{gates: make(chan error)}
+		first, leads := a.start(t.Context(), "a"), a.start(t.Context(), "b")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gone := errors.New("gone")
+		joins := a.start(ctx, "c")
+		cancel(gone)
+		if err := <-joins; !errors.Is(err, gone) {
+			t.Error(err)
+		}
+		a.gates <- nil
+		a.gates <- nil
+		if <-first != nil || <-leads != nil {
+			t.Error("the others are not answered")
+		}
+	})
+}

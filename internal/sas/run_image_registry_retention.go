@@ -1,0 +1,62 @@
+package sas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"portolan"
+	"portolan/internal/rpc"
+	"portolan/internal/store"
+)
+
+type runImageRegistryRetentionRequest struct {
+	RegistryID int64  `rpc:"RegistryId" required:"true" range:"1," doc:"The registry." example:"22233"`
+	PreviewID  string `rpc:"PreviewId" required:"true" range:",64" doc:"What DescribeImageRegistryRetention answered." example:"1767323045000-4be1f0a87e2c5d9916a3f20c8b7d4e55"`
+}
+
+type runImageRegistryRetentionResponse struct {
+	Data retentionRun `doc:"What was done."`
+}
+
+type retentionRun struct {
+	RemovedCount int `doc:"The number of images that were removed." example:"12"`
+}
+
+// runTimeout is how long the removal of a large set may take.
+const runTimeout = 5 * time.Minute
+
+func (s *Service) runImageRegistryRetention() rpc.Endpoint {
+	spec := own("RunImageRegistryRetention", rpc.Write, "Removes exactly the images that were previewed.", `
+If the set has changed since the preview, nothing is removed. If it changes while it is being removed, the rest stays.`,
+		errNoRegistry, rpc.Err{Code: errOutdated.Code, Status: errOutdated.Status, Doc: "What would be removed is not what was previewed."})
+	spec.Timeout = runTimeout
+	return rpc.Operation[runImageRegistryRetentionRequest, runImageRegistryRetentionResponse]{
+		Spec: spec,
+		Handle: func(ctx context.Context, caller *rpc.Caller, req *runImageRegistryRetentionRequest) (*runImageRegistryRetentionResponse, error) {
+			r, err := s.registryOf(ctx, caller, req.RegistryID)
+			if err != nil {
+				return nil, err
+			}
+			cutoff, ok := cutoffOf(req.PreviewID)
+			if !ok || cutoff.After(s.DB.Now()) {
+				return nil, portolan.Invalid("PreviewId", "must be one that DescribeImageRegistryRetention answered")
+			}
+			n, err := s.DB.Retain(ctx, r, cutoff, func(p store.Preview) bool { return previewID(p) == req.PreviewID })
+			switch {
+			case errors.Is(err, store.ErrPreviewOutdated) && n > 0:
+				return nil, &portolan.Error{
+					Code: errOutdated.Code, Status: http.StatusConflict,
+					Message: fmt.Sprintf("What is to be removed changed meanwhile; the first %d are removed, the rest stays. Look again with DescribeImageRegistryRetention.", n),
+				}
+			case errors.Is(err, store.ErrPreviewOutdated):
+				return nil, errOutdated
+			case err != nil:
+				return nil, err
+			}
+			return &runImageRegistryRetentionResponse{Data: retentionRun{n}}, nil
+		},
+	}.Endpoint()
+}

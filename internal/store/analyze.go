@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// growth counts the rows that readings have written, to tell PostgreSQL in time.
+// Its planner plans for tables as they were when it last looked at them, or
+// guesses, and keeps plans until it looks again. By itself it does so after a
+// minute, in which a first reading would search tables that it believes empty,
+// from end to end.
+type growth struct{ rows, looked atomic.Int64 }
+
+const (
+	analyzeFirst = 400
+	analyzeEvery = 5 // times as many rows
+	analyzeLast  = 50_000
+)
+
+// grown has PostgreSQL look at its tables when they have grown. It does so
+// later by itself, so a failure is none.
+func (db *DB) grown(ctx context.Context, rows int) {
+	if !db.Postgres() || rows == 0 {
+		return
+	}
+	have, looked := db.growth.rows.Add(int64(rows)), db.growth.looked.Load()
+	if have < max(analyzeFirst, looked*analyzeEvery) || looked > analyzeLast || !db.growth.looked.CompareAndSwap(looked, have) {
+		return
+	}
+	var known float64
+	err := db.read.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = 'images'::regclass`).Scan(&known)
+	if err == nil && known < float64(have) {
+		_, _ = db.write.ExecContext(ctx, `ANALYZE images, repositories, artifacts, sync_repositories`)
+	}
+}

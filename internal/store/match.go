@@ -1,0 +1,127 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"portolan"
+)
+
+// matched are the visible repositories that criteria select.
+type matched struct {
+	repositories, images int
+	// few tells that ids are all of them, the newest first.
+	few bool
+	ids []int64
+}
+
+const (
+	// maxMatched bounds the repositories of which ids are kept.
+	maxMatched = 1_000
+	// maxMatches bounds the criteria that are remembered.
+	maxMatches = 256
+)
+
+// matches remembers what criteria selected, so that the pages of a list look
+// at the names of all repositories once. It holds for one generation of the
+// account.
+type matches struct {
+	mu sync.Mutex
+	m  map[string]match
+}
+
+type match struct {
+	generation int64
+	matched    matched
+}
+
+func (m *matches) get(key string, generation int64) (matched, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, ok := m.m[key]
+	return known.matched, ok && known.generation == generation
+}
+
+func (m *matches) put(key string, generation int64, found matched) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known, ok := m.m[key]
+	if known.generation > generation {
+		return
+	}
+	if m.m == nil || !ok && len(m.m) >= maxMatches {
+		m.m = map[string]match{}
+	}
+	m.m[key] = match{generation, found}
+}
+
+// matching finds the repositories that criteria select which are
+// ofRepositories.
+func (tx *Tx) matching(ctx context.Context, account int64, c *Criteria) (found matched, err error) {
+	generation, err := tx.registryGeneration(ctx, account)
+	if err != nil {
+		return found, err
+	}
+	args := []any{account}
+	where := c.where(&args)
+	key := fmt.Sprint(where, args)
+	if found, ok := tx.db.matches.get(key, generation); ok {
+		return found, nil
+	}
+	from := fromRepositories + ` WHERE p.account_id = $1 AND ` + visibleRepository + where
+	err = each(ctx, tx, func(row scanner) error {
+		var id int64
+		var images int
+		err := row.Scan(&id, &images)
+		found.ids = append(found.ids, id)
+		found.images += images
+		return err
+	}, fmt.Sprintf(`SELECT p.id, `+publishedCount+from+` ORDER BY p.id DESC LIMIT %d`, maxMatched+1), args...)
+	if err != nil {
+		return found, err
+	}
+	found.repositories, found.few = len(found.ids), len(found.ids) <= maxMatched
+	if !found.few {
+		found.ids = nil
+		err = tx.one(ctx, `SELECT count(*), COALESCE(SUM(`+publishedCount+`), 0)`+from, args, &found.repositories, &found.images)
+	}
+	if err == nil {
+		tx.db.matches.put(key, generation, found)
+	}
+	return found, err
+}
+
+// place is an image's place in the order of images.
+type place struct {
+	id int64
+	mark
+}
+
+// pageOf answers a page of the images of a few repositories.
+func (w *imageWalk) pageOf(ctx context.Context, ids []int64, offset, limit int) (list []portolan.Image, total int, err error) {
+	var all []place
+	c := w.criteria.part(Field.ofImage)
+	for part := range slices.Chunk(ids, fetchBatch) {
+		var args []any
+		in := marks(&args, padded(part))
+		found, err := collect(ctx, w.tx, func(row scanner) (p place, err error) {
+			return p, row.Scan(&p.id, &p.updated, &p.uuid)
+		}, `SELECT i.id, i.updated, i.uuid FROM images i JOIN registries r ON r.id = i.registry_id
+			WHERE i.repository_id IN (`+in+`) AND `+visibleImage+c.where(&args), args...)
+		if err != nil {
+			return nil, 0, err
+		}
+		all = append(all, found...)
+	}
+	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(b.updated, a.updated), cmp.Compare(b.uuid, a.uuid)) })
+	start := min(offset, len(all))
+	var page []tagged
+	for _, p := range all[start:min(start+limit, len(all))] {
+		page = append(page, tagged{id: p.id})
+	}
+	list, err = w.tx.imagesByID(ctx, page)
+	return list, len(all), err
+}

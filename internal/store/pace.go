@@ -1,0 +1,47 @@
+package store
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// holdFor is how long a transaction of a reading should hold the write lock:
+	// most stay near it, and the slowest far below 50 ms.
+	holdFor = 20 * time.Millisecond
+	// firstRoom is for a store whose pace is not known yet, leastRoom and
+	// mostRoom bound it.
+	leastRoom, firstRoom, mostRoom = 100, 200, 1_000
+)
+
+// pace adapts how much a transaction writes to how long that takes on this
+// machine and in this store.
+type pace struct {
+	mu   sync.Mutex
+	room int
+}
+
+// Room is how many rows a reading should write in one transaction.
+func (db *DB) Room() int {
+	p := &db.pace
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.room == 0 {
+		p.room = firstRoom
+	}
+	return p.room
+}
+
+// took learns from a transaction. It shrinks at once and grows slowly.
+func (p *pace) took(rows int, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case d > 2*holdFor:
+		p.room = max(leastRoom, p.room/2)
+	case d > holdFor:
+		p.room = max(leastRoom, p.room*7/8)
+	case rows >= p.room/2:
+		p.room = min(mostRoom, p.room*9/8)
+	}
+}
