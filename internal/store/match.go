@@ -58,6 +58,9 @@ func (m *matches) put(key string, generation int64, found matched) {
 	m.m[key] = match{generation, found}
 }
 
+// keyOf tells a query with its arguments from any other.
+func keyOf(query string, args []any) string { return fmt.Sprintf("%s %#v", query, args) }
+
 // matching finds the repositories that criteria select which are
 // ofRepositories.
 func (tx *Tx) matching(ctx context.Context, account int64, c *Criteria) (found matched, err error) {
@@ -67,7 +70,7 @@ func (tx *Tx) matching(ctx context.Context, account int64, c *Criteria) (found m
 	}
 	args := []any{account}
 	where := c.where(&args)
-	key := fmt.Sprint(where, args)
+	key := keyOf(where, args)
 	if found, ok := tx.db.matches.get(key, generation); ok {
 		return found, nil
 	}

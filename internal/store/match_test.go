@@ -195,3 +195,22 @@ func (f *fixture) vanish(registry int64, path string, delta int) {
 	f.must(err)
 	f.publish(l, delta)
 }
+
+// Criteria are told apart by their values, not by how these read in a row.
+func TestMatchesAreToldApart(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		f := newFixture(t, url)
+		one := f.add(account, "one", portolan.OCI)
+		f.fill(one, "a/b c", f.image(1))
+		for _, test := range []struct {
+			names []string
+			want  int
+		}{{[]string{"b", "b c"}, 1}, {[]string{"b b", "c"}, 1}, {[]string{"x y", "z"}, 0}, {[]string{"x", "y z"}, 0}, {[]string{"b x", "y"}, 0}, {[]string{"b", "x y"}, 1}} {
+			c := store.Criteria{Terms: []store.Term{{Field: store.FieldRepoName, Values: test.names}}}
+			if got := len(f.pages(c, 5)); got != test.want {
+				t.Errorf("%q select %d images, want %d", test.names, got, test.want)
+			}
+		}
+	})
+}

@@ -8,7 +8,7 @@ import (
 const (
 	// holdFor is how long a transaction of a reading should hold the write lock:
 	// most stay near it, and the slowest far below 50 ms.
-	holdFor = 20 * time.Millisecond
+	holdFor = 15 * time.Millisecond
 	// firstRoom is for a store whose pace is not known yet, leastRoom and
 	// mostRoom bound it.
 	leastRoom, firstRoom, mostRoom = 100, 200, 1_000

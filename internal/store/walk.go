@@ -307,7 +307,7 @@ func (w *imageWalk) seek(ctx context.Context, s *stretch) (*mark, int, error) {
 		return nil, 0, err
 	}
 	query, args := w.ordered("", s, nil)
-	key := fmt.Sprint(query, args)
+	key := keyOf(query, args)
 	passed := w.tx.db.trails.get(key, generation)
 	for len(passed) < wanted {
 		next, err := w.nextMark(ctx, s, passed)
