@@ -52,13 +52,15 @@ func rows() map[string][]string {
 		// common with all others is read by that kind, which knows nothing of ACR.
 		"connector/acr": {root, "connector", "connector/oci", "sign"},
 		// An ACR for tests; it verifies signatures as the product does.
-		"connector/acr/acrtest": {root, "sign"},
+		"connector/acr/acrtest": {root, "connector/scripted", "sign"},
 		"connector/quay":        {root, "connector"},
 		// A Quay for tests; it knows what Quay says, not how it is read.
-		"connector/quay/quaytest": {},
+		"connector/quay/quaytest": {"connector/scripted"},
 		// A Harbor for tests and for the demo; it knows what Harbor says, not how
 		// it is read.
-		"connector/harbor/harbortest": {root},
+		"connector/harbor/harbortest": {root, "connector/scripted"},
+		// What these fakes have in common; it knows no product.
+		"connector/scripted": {},
 		// The one place where the kinds are listed.
 		"connector/all": {root, "connector", "connector/acr", "connector/oci", "connector/harbor", "connector/quay"},
 		// The one suite for all kinds: it knows the contract only.
@@ -94,7 +96,7 @@ func rows() map[string][]string {
 		"app":         append([]string{root, "iam", "registry", "inventory", "report", "agent", "event", "intake", "sas", "gateway", "connector/all"}, above...),
 		"cli/samples": {root},
 		"cli": append([]string{
-			root, "iam", "registry", "inventory", "sas", "gateway", "connector/all", "app", "cli/samples",
+			root, "iam", "registry", "inventory", "sas", "gateway", "app", "cli/samples",
 			"connector/harbor/harbortest", // the demo reads a Harbor that it brings along
 			"agent", "tunnel",             // an agent is the far end, with a secret of the length that is wanted
 		}, above...),

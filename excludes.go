@@ -18,13 +18,13 @@ func ParseExclude(param, pattern string) error {
 	case pattern == "" || len(pattern) > MaxExcludeLength || !Printable(pattern):
 		return Invalid(param, "has a pattern that is not a text of 1 to %d bytes such as team/tmp-*", MaxExcludeLength)
 	case strings.HasSuffix(pattern, "/"):
-		return Invalid(param, "has the pattern %q, which ends with a slash; for all below a path write %s**", pattern, pattern)
+		return Invalid(param, "has the excludeRepositories pattern %q, which ends with a slash; for all below a path write %s**", pattern, pattern)
 	case strings.HasPrefix(pattern, "/") || strings.Contains(pattern, "//"):
-		return Invalid(param, "has the pattern %q, which is not a path such as team/tmp-*", pattern)
+		return Invalid(param, "has the excludeRepositories pattern %q, which is not a path such as team/tmp-*", pattern)
 	case strings.Contains(pattern, "***"):
-		return Invalid(param, "has the pattern %q; * stands for text within a segment, ** for any text, and *** for nothing", pattern)
+		return Invalid(param, "has the excludeRepositories pattern %q; * stands for text within a segment, ** for any text, and *** for nothing", pattern)
 	case strings.ContainsAny(pattern, `?[]{}!\ `):
-		return Invalid(param, "has the pattern %q; no repository's path has ? [ ] { } ! \\ or a blank, and only * and ** stand for other text", pattern)
+		return Invalid(param, "has the excludeRepositories pattern %q; no repository's path has ? [ ] { } ! \\ or a blank, and only * and ** stand for other text", pattern)
 	}
 	return nil
 }

@@ -34,8 +34,8 @@ const (
 	maxName   = 64
 	maxVPC    = 64 // as of registries
 	// checkEvery is how often this process looks whether its agents were
-	// revoked elsewhere: that acts within two seconds. seeEvery is how often it
-	// tells the others that they are here.
+	// revoked elsewhere or their account suspended: that acts within two
+	// seconds. seeEvery is how often it tells the others that they are here.
 	checkEvery = time.Second
 	seeEvery   = 10 * time.Second
 )
@@ -186,12 +186,14 @@ func (s *Service) authenticate(ctx context.Context, own, vpcID string) (tunnel.I
 	return tunnel.Identity{ID: a.ID, Name: a.Name, Owner: a.AccountID, VpcID: a.VpcID}, wanted(a, vpcID)
 }
 
-// wanted refuses an agent that was revoked, or means to serve another VPC than
-// it is for.
+// wanted refuses an agent that was revoked or whose account is suspended, and
+// one that means to serve another VPC than it is for.
 func wanted(a *store.Agent, vpcID string) error {
 	switch {
 	case !a.Revoked.IsZero():
 		return &tunnel.RefusalError{Code: CodeRevoked, Message: "Agent " + a.Name + " was revoked. Enrol another one: portolan agent enroll"}
+	case a.Suspended:
+		return &tunnel.RefusalError{Code: tunnel.CodeSuspended, Message: "The account of agent " + a.Name + " is suspended. Its operator can resume it."}
 	case a.VpcID != vpcID:
 		return &tunnel.RefusalError{Code: CodeVPC, Message: fmt.Sprintf("Agent %s was enrolled for VPC %q, not for %q.", a.Name, a.VpcID, vpcID)}
 	}
@@ -218,8 +220,8 @@ func (s *Service) see(ctx context.Context, sessions []tunnel.Session) {
 	}
 }
 
-// Watch cuts agents that were revoked elsewhere, and tells the store of those
-// that are here, until the context ends.
+// Watch cuts agents that were revoked elsewhere or whose account was suspended,
+// and tells the store of those that are here, until the context ends.
 func (s *Service) Watch(ctx context.Context) {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()

@@ -2,7 +2,9 @@ package agent_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -248,6 +250,64 @@ func TestTokenCountsOnce(t *testing.T) {
 			return err == nil && list[0].Sessions == 2
 		})
 	})
+}
+
+// The agents of a suspended account are cut and not let in, nor is a token taken
+// for a secret. They come back by themselves when it is resumed.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		r := newRig(t, database, 1)
+		a, token := r.enroll(account)
+		kept, keptToken := r.enroll(other)
+		ended, stays := r.run(0, token, own("a"), "vpc-1"), r.run(0, keptToken, own("b"), "vpc-1")
+		r.until("connected", func() bool { return r.connected(0, a.ID) && r.connected(0, kept.ID) })
+		r.suspend(true)
+		r.until("cut", func() bool { return !r.connected(0, a.ID) })
+		_, unused := r.enroll(account)
+		for path, body := range map[string]string{tunnel.EnrollPath: fmt.Sprintf(`{"token":%q,"secret":%q,"vpcId":"vpc-1"}`, unused, own("c")), tunnel.ConnectPath: ""} {
+			r.refused(path, body, tunnel.CodeSuspended)
+		}
+		if r.connected(0, a.ID) || !r.connected(0, kept.ID) {
+			t.Errorf("connected: its agent %t, that of another account %t", r.connected(0, a.ID), r.connected(0, kept.ID))
+		}
+		r.suspend(false)
+		r.until("connected again", func() bool { return r.connected(0, a.ID) })
+		if len(ended)+len(stays) > 0 {
+			t.Error("an agent ended")
+		}
+	})
+}
+
+func (r *rig) suspend(suspended bool) {
+	r.Helper()
+	err := r.db.Update(r.Context(), func(tx *store.Tx) error { return tx.SuspendAccount(r.Context(), account, suspended) })
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// refused sends the request of the agent with secret "a", and wants a refusal.
+func (r *rig) refused(path, body, code string) {
+	r.Helper()
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(r.Context(), method, r.urls[0].JoinPath(path).String(), strings.NewReader(body))
+	if err != nil {
+		r.Fatal(err)
+	}
+	req.Header = http.Header{"Upgrade": {"portolan-agent/1"}, "Authorization": {"Bearer " + own("a")}, "Portolan-Agent-Vpc": {"vpc-1"}}
+	resp, err := (&http.Client{}).Do(req)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var refusal tunnel.RefusalError
+	if err := json.NewDecoder(resp.Body).Decode(&refusal); err != nil || resp.StatusCode != http.StatusForbidden || refusal.Code != code {
+		r.Errorf("%s: %d %+v %v, want %s", path, resp.StatusCode, refusal, err, code)
+	}
 }
 
 // A revocation acts at once where it is called, and soon elsewhere.

@@ -184,7 +184,7 @@ func (a *App) listen(ctx context.Context) error {
 	gate := a.gate()
 	g := gateway.New(gateway.Config{
 		Catalog: a.catalog, Authenticate: a.iam.Authenticate, Authorize: a.iam.Authorize, Log: a.cfg.Log, Metrics: a.metrics,
-		Extra:   a.withAgents(map[string]http.Handler{intake.HookPath: a.hooks(gate), intake.ReportsPath: intake.NewReports(gate, a.reports)}),
+		Extra:   a.withAgents(map[string]http.Handler{intake.HookPath: a.hooks(gate), intake.ReportsPath: a.reportsHandler(gate)}),
 		Proxies: a.cfg.TrustedProxies, ThrottleUser: a.cfg.ThrottleUser, Now: a.cfg.Now,
 	})
 	a.api = g.Server()

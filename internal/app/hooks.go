@@ -18,7 +18,9 @@ func (a *App) gate() *intake.Gate {
 
 // hooks receives the events of registries.
 func (a *App) hooks(gate *intake.Gate) http.Handler {
-	return intake.NewHooks(intake.HookConfig{Gate: gate, Admit: a.registries.AdmitHook, Elsewhere: a.elsewhere, Mark: a.inventory.Mark})
+	return intake.NewHooks(intake.HookConfig{
+		Gate: gate, Admit: a.registries.AdmitHook, Elsewhere: a.elsewhere, Mark: a.inventory.Mark, Count: countEvents(a.metrics),
+	})
 }
 
 // elsewhere reports whether a host is that of another registry of the account.

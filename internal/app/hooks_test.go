@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,25 +11,6 @@ import (
 	"portolan/internal/cli/samples"
 	"portolan/internal/store/storetest"
 )
-
-// event sends an event and answers the status and the answer.
-func (s *server) event(path, body string) (int, string) {
-	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://"+s.Addr()+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	resp, err := s.client.RoundTrip(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
 
 // A registry's event has its repository read again, and its secret shows
 // nowhere.
@@ -58,7 +38,7 @@ func TestHooks(t *testing.T) {
 		path, secret := hook.text("Data", "Path"), hook.text("Data", "Secret")
 
 		const push = `{"events":[{"id":"%s","action":"push","target":{"repository":"toolbox","tag":"v1"}}]}`
-		if status, answer := s.event(path, fmt.Sprintf(push, "1")); status != http.StatusAccepted {
+		if status, answer := s.post(path, fmt.Sprintf(push, "1")); status != http.StatusAccepted {
 			t.Fatalf("%d %s", status, answer)
 		}
 		for {
@@ -67,12 +47,21 @@ func TestHooks(t *testing.T) {
 			}
 		}
 		for _, body := range []string{fmt.Sprintf(push, "1"), "{", `{"secret":"` + secret + `"}`, strings.Repeat(" ", 300<<10)} {
-			s.event(path, body)
+			s.post(path, body)
 		}
-		if status, _ := s.event(path+"0", fmt.Sprintf(push, "2")); status != http.StatusForbidden {
+		if status, _ := s.post(path+"0", fmt.Sprintf(push, "2")); status != http.StatusForbidden {
 			t.Errorf("wrong secret: %d", status)
 		}
-		places := map[string]string{"the log": log.String()}
+		_, metrics := s.get("/metrics")
+		for _, line := range []string{
+			`{outcome="marked",product="distribution"} 1`, `{outcome="ignored",product="distribution"} 1`, `{outcome="InvalidEvent",product=""} 2`,
+			`{outcome="RequestTooLarge",product=""} 1`, `{outcome="NoPermission",product=""} 1`,
+		} {
+			if !strings.Contains(metrics, "\nportolan_events_total"+line+"\n") {
+				t.Errorf("/metrics has no portolan_events_total%s", line)
+			}
+		}
+		places := map[string]string{"the log": log.String(), "/metrics": metrics}
 		files(t, cfg.Data, "running", places)
 		for where, text := range places {
 			if strings.Contains(text, secret) {

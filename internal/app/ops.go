@@ -47,6 +47,24 @@ func countReadings(metrics prometheus.Registerer) func(*portolan.Sync) {
 	}
 }
 
+// countReports counts reports by how they ended.
+func countReports(metrics prometheus.Registerer) func(code string) {
+	reports := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_reports_total", Help: "Reports of builds at /reports/, by error code (OK for those that are kept).",
+	}, []string{"code"})
+	metrics.MustRegister(reports)
+	return func(code string) { reports.WithLabelValues(code).Inc() }
+}
+
+// countEvents counts the events of registries by product and what became of them.
+func countEvents(metrics prometheus.Registerer) func(product, outcome string) {
+	events := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "portolan_events_total", Help: "Events of registries at /hooks/, by product (empty if it was not recognised) and outcome: marked, ignored or an error code.",
+	}, []string{"product", "outcome"})
+	metrics.MustRegister(events)
+	return func(product, outcome string) { events.WithLabelValues(product, outcome).Inc() }
+}
+
 func say(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

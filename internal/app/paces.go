@@ -10,7 +10,7 @@ import (
 	"portolan/internal/connector"
 )
 
-// maxPaces bounds how many paces are remembered.
+// maxPaces bounds how many paces are remembered, beside those in use.
 const maxPaces = 1_000
 
 // paces are those of the credentials with which registries are asked. Whoever
@@ -38,17 +38,25 @@ func (p *paces) of(r *portolan.Registry, c portolan.Credential, now time.Time) *
 	if p.known == nil {
 		p.known = map[[sha256.Size]byte]*connector.Pace{}
 	}
-	for k, pace := range p.known {
-		if len(p.known) < maxPaces {
-			break
-		}
-		if pace.Idle(now) {
-			delete(p.known, k)
-		}
-	}
+	// A pause is kept as long as there is room: whoever runs a registry chooses
+	// how long it is, so that pauses alone must not fill the memory.
+	p.forget(func(pace *connector.Pace) bool { return pace.Idle(now) })
+	p.forget(func(pace *connector.Pace) bool { return !pace.Used() })
 	pace := connector.NewPace(startingPace(r))
 	p.known[key] = pace
 	return pace
+}
+
+// forget makes room for one more by leaving out some of those that may be.
+func (p *paces) forget(may func(*connector.Pace) bool) {
+	for k, pace := range p.known {
+		if len(p.known) < maxPaces {
+			return
+		}
+		if may(pace) {
+			delete(p.known, k)
+		}
+	}
 }
 
 // What registries are known to refuse more of, in requests a second: quay.io's

@@ -69,6 +69,22 @@ func TestPacesBounded(t *testing.T) {
 	}
 }
 
+// Pauses do not keep what nobody uses: whoever runs a registry chooses how long
+// they are.
+func TestPacesBoundedInPauses(t *testing.T) {
+	t.Parallel()
+	var p paces
+	for i := range 3 * maxPaces {
+		r := &portolan.Registry{Type: portolan.OCI, DomainName: fmt.Sprintf("r%d.example.com", i), Port: 443, Protocol: 2}
+		transport := connector.NewTransport(connector.TransportConfig{Pace: p.of(r, portolan.Credential{}, time.Now())})
+		transport.Slow(24 * time.Hour)
+		transport.Close()
+	}
+	if len(p.known) > maxPaces {
+		t.Errorf("%d are known", len(p.known))
+	}
+}
+
 func TestStartingPace(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct {

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"net/http"
+
+	"portolan/internal/intake"
 	"portolan/internal/report"
 	"portolan/internal/secret"
 )
@@ -14,4 +17,9 @@ func (a *App) openReports(box *secret.Box) (*secret.Hasher, error) {
 	}
 	a.reports = report.New(report.Config{DB: a.db, Tokens: tokens, Log: a.cfg.Log, Now: a.cfg.Now})
 	return tokens, nil
+}
+
+// reportsHandler receives reports that are no calls.
+func (a *App) reportsHandler(gate *intake.Gate) http.Handler {
+	return intake.NewReports(intake.ReportConfig{Gate: gate, Service: a.reports, Count: countReports(a.metrics)})
 }

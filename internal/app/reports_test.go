@@ -2,7 +2,6 @@ package app_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -13,25 +12,11 @@ import (
 // proxy, and answers the status and the document.
 func (s *server) report(registry, token, from, body string) (int, string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, "http://"+s.Addr()+"/reports/"+registry, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Authorization", "Bearer "+token)
+	header := []string{"Content-Type", "application/x-www-form-urlencoded", "Authorization", "Bearer " + token}
 	if from != "" {
-		req.Header.Set("X-Forwarded-For", from)
+		header = append(header, "X-Forwarded-For", from)
 	}
-	resp, err := s.client.RoundTrip(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
+	return s.post("/reports/"+registry, body, header...)
 }
 
 // The address that decides is that of the peer, or what a trusted proxy says,
@@ -122,6 +107,9 @@ func TestReportsAreCounted(t *testing.T) {
 		if count := s.must(v3JSON, "PageImageRegistry").text("List", "ImageCount"); count != fmt.Sprint(n+1) {
 			t.Errorf("after %d reports ImageCount is %s", n+1, count)
 		}
+	}
+	if _, metrics := s.get("/metrics"); !strings.Contains(metrics, `portolan_reports_total{code="OK"} 5`) {
+		t.Error("/metrics does not have the reports")
 	}
 	if err := s.stop(); err != nil {
 		t.Fatal(err)

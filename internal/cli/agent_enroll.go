@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -26,6 +27,9 @@ first time. The token counts once, and is shown once.`,
 			if f.vpc == "" {
 				return usagef("say which VPC the agent is to serve, as in --vpc vpc-0123456789: as registries name it")
 			}
+			if c.Flags().Changed("token-hours") && f.hours < 1 {
+				return usagef("--token-hours must be at least 1")
+			}
 			if err := unused(f.file); err != nil {
 				return err
 			}
@@ -37,7 +41,7 @@ first time. The token counts once, and is shown once.`,
 	fs.StringVar(&f.vpc, "vpc", "", "VPC that the agent serves")
 	fs.StringVar(&f.name, "name", "", "name to show (default the VPC)")
 	fs.StringVar(&f.file, "save", "", "write the token to this file (mode 0600) instead of showing it")
-	fs.IntVar(&f.hours, "token-hours", 0, "hours for which the token counts (default 24)")
+	fs.IntVar(&f.hours, "token-hours", 0, "hours for which the token counts (default 24, at most 720)")
 	f.add(fs)
 	return c
 }
@@ -66,7 +70,9 @@ func (s *shell) enroll(ctx context.Context, f *enrolFlags) error {
 		// Nobody has seen the token: the agent is of no use.
 		return errors.Join(err, server.call(ctx, "RevokeAgent", params{"AgentId": d.AgentID}, &struct{}{}))
 	}
+	file := cmp.Or(f.file, "FILE")
 	s.tell("Enrolled agent %s for VPC %s. Its token counts once, until %s, and is not shown again.\n"+
-		"Start the agent in the VPC: portolan agent --server %s --vpc %s --token-file FILE --allow-dial NETWORK", d.AgentID, f.vpc, d.TokenExpireTime, server.endpoint, f.vpc)
+		"Start the agent in the VPC: portolan agent --server %s --vpc %s --token-file %s --allow-dial NETWORK", d.AgentID, f.vpc, d.TokenExpireTime, server.address(), f.vpc, file)
+	s.warnLoopback(server, "the agent")
 	return nil
 }

@@ -198,13 +198,16 @@ func describe(e *rpc.Endpoint, name string) (known, list bool) {
 	return true, e.Params[i].List && !numbered
 }
 
+// secretParam tells the parameters that are nothing but a secret.
+func secretParam(name string) bool { return name == "Password" || name == "Token" }
+
 const maxValue = 1 << 20 // more than the server takes
 
 func (s *shell) value(a argument) (string, error) {
 	path, file := strings.CutPrefix(a.value, "@")
 	if !file {
-		if a.name == "Password" && a.value != "" {
-			s.tell("warning: others on this machine can see a password on the command line; use --Password=@FILE")
+		if secretParam(a.name) && a.value != "" {
+			s.tell("warning: others on this machine can see a secret on the command line; use --%s=@FILE", a.name)
 		}
 		return a.value, nil
 	}
@@ -236,7 +239,7 @@ func (s *shell) readValue(what, path string) (string, error) {
 }
 
 // showRequest prints what would be sent. Secrets are left out: the password
-// and tokens of a registry, and the signing key, which is never sent.
+// and tokens of a registry, the token of a report, and the signing key, which is never sent.
 func (s *shell) showRequest(c *client, op operation, p params) error {
 	signed, err := c.sign(op, p)
 	if err != nil {
@@ -252,7 +255,7 @@ func (s *shell) showRequest(c *client, op operation, p params) error {
 	}
 	shown := params{}
 	for name, value := range p {
-		if (name == "Password" || name == "ExtraParam" && strings.Contains(value, "authToken")) && value != "" {
+		if (secretParam(name) || name == "ExtraParam" && strings.Contains(value, "authToken")) && value != "" {
 			value = hidden
 		}
 		shown[name] = value

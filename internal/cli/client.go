@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -58,7 +59,15 @@ type client struct {
 	line     *progress
 	// patience is shorter in tests.
 	patience time.Duration
+	// named is the flag that names the endpoint, --endpoint if empty.
+	named string
 }
+
+// address is the endpoint as people write it.
+func (c *client) address() string { return strings.TrimSuffix(c.endpoint.String(), "/") }
+
+// flag is the flag that mends a wrong endpoint.
+func (c *client) flag() string { return cmp.Or(c.named, "--endpoint") }
 
 // client makes the client that a command's flags, the environment and the
 // profile describe.
@@ -191,8 +200,8 @@ func (c *client) do(req *http.Request, limit time.Duration) (*http.Response, err
 	ctx, cancel := context.WithCancelCause(req.Context())
 	timer := time.AfterFunc(limit, func() {
 		cancel(&hinted{
-			fmt.Errorf("cannot reach %s: no answer within %s", c.endpoint, limit),
-			"Is the endpoint right (--endpoint), does a firewall or proxy swallow the call, or is the server overloaded?",
+			fmt.Errorf("cannot reach %s: no answer within %s", c.address(), limit),
+			"Is the endpoint right (" + c.flag() + "), does a firewall or proxy swallow the call, or is the server overloaded?",
 		})
 	})
 	resp, err := c.http.Do(req.WithContext(ctx))
@@ -244,7 +253,7 @@ func (c *client) once(ctx context.Context, op operation, p params) ([]byte, erro
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", c.endpoint, err)
+		return nil, fmt.Errorf("read the answer of %s: %w", c.address(), err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, c.refused(resp, body)

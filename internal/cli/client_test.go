@@ -37,7 +37,7 @@ func TestNoAnswer(t *testing.T) {
 	c.patience = 50 * time.Millisecond
 	err = c.call(t.Context(), "PageImageRegistry", nil, &struct{}{})
 	seen, remedy := seenAndRemedy(err, "")
-	if want := "cannot reach " + server.URL + "/: no answer within 50ms"; seen != want || remedy == "" {
+	if want := "cannot reach " + server.URL + ": no answer within 50ms"; seen != want || remedy == "" {
 		t.Errorf("error %q, want %q and a remedy", seen, want)
 	}
 }

@@ -58,7 +58,7 @@ func (s *shell) runDemo(ctx context.Context, once bool) (err error) {
 	if err != nil {
 		return err
 	}
-	s.tell("A registry with sample images: http://%s\nA Portolan server:              %s", registry, d.client.endpoint)
+	s.tell("A registry with sample images: http://%s\nA Portolan server:              %s", registry, d.client.address())
 	if err := d.show(ctx, registry); err != nil {
 		return err
 	}

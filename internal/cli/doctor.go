@@ -181,7 +181,7 @@ func (c *client) serverChecks(ctx context.Context, yield func(check) bool) (date
 		return "", false
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
-	if !yield(check{"server", checkOK, c.endpoint.String() + " answers", ""}) {
+	if !yield(check{"server", checkOK, c.address() + " answers", ""}) {
 		return "", false
 	}
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {

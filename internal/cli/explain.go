@@ -22,6 +22,9 @@ so that a mistake shows, but for the images kept of repositories that were not
 read: no ledger counts them, they are what is left of ImageCount.`,
 		Example: "  portolan registry explain harbor-prod",
 	}, func(c *cobra.Command, server *client, r *row) error {
+		if r.Type == string(portolan.CICD) {
+			return s.explainReports(c.Context(), server, r, form.form)
+		}
 		return s.explain(c.Context(), server, r.ID, form.form)
 	})
 	form.add(c, asJSON)
@@ -142,6 +145,30 @@ func (s *shell) explain(ctx context.Context, c *client, id int64, form string) e
 	}
 	if x.Mistake == "" {
 		s.conclude(x)
+	}
+	return x.err()
+}
+
+// explainReports shows where the ImageCount of a registry comes from that is
+// not read: there is no list to compare it with.
+func (s *shell) explainReports(ctx context.Context, c *client, r *row, form string) error {
+	listed, err := c.imagesOf(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	x := &sum{RegistryID: r.ID, RegistryName: r.Name, EndTime: r.LastSyncTime, Status: portolan.SyncStatus(r.SyncStatus), ImageCount: r.ImageCount, ImagesListed: listed}
+	x.Mistake = x.mistake()
+	if form == asJSON {
+		b, err := json.Marshal(x)
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.answer(b), x.err())
+	}
+	s.print("Registry %d %s is not read: builds report its images.\n"+
+		"ImageCount is the %s that a build reported within %s.\n", r.ID, printable(r.Name), count(r.ImageCount, "image", "images"), count(r.PersistenceDay, "day", "days"))
+	if x.Mistake == "" {
+		s.print("DescribeImageInstances lists as many.\n")
 	}
 	return x.err()
 }

@@ -91,7 +91,7 @@ func deniedBy(d *portolan.AccessDenied) string {
 func (c *client) refused(resp *http.Response, body []byte) error {
 	r := &refusal{}
 	if err := json.Unmarshal(body, r); err != nil || r.Code == "" {
-		return fmt.Errorf("%s answered with HTTP status %d and not as a Portolan server does: is the endpoint right?", c.endpoint, resp.StatusCode)
+		return fmt.Errorf("%s answered with HTTP status %d and not as a Portolan server does: is the endpoint right (%s)?", c.address(), resp.StatusCode, c.flag())
 	}
 	const longest = 10_000
 	if ms, err := strconv.Atoi(resp.Header.Get("X-Acs-Retry-After")); err == nil {
@@ -112,13 +112,13 @@ func (c *client) unreachable(err error) error {
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		hint = "Nothing listens there. Is the server running (portolan serve), and is the endpoint right (--endpoint)?"
+		hint = "Nothing listens there. Is the server running (portolan serve), and is the endpoint right (" + c.flag() + ")?"
 	case errors.As(err, &unknown):
 		hint = "Give the authority of the server's certificate with --ca-file."
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http has no value for it
 		hint = "The server speaks plain HTTP: use http:// in the endpoint."
 	}
-	err = fmt.Errorf("cannot reach %s: %w", c.endpoint, err)
+	err = fmt.Errorf("cannot reach %s: %w", c.address(), err)
 	if hint == "" {
 		return err
 	}

@@ -21,7 +21,7 @@ func imageColumns(full bool) []column {
 		{title: "REPOSITORY", field: "RepoName", wide: 40},
 		{title: "TAGS", field: "Tags", wide: 36},
 		digest,
-		{title: "SIZE", field: "ImageSize", show: field("ImageSize", size)},
+		{title: "SIZE", field: "ImageSize", show: field("ImageSize", knownSize)},
 		{title: "PLATFORMS", field: "Platforms", wide: 36},
 		{title: "UPDATED", field: "ImageUpdate", show: field("ImageUpdate", day)},
 	}

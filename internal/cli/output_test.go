@@ -85,6 +85,8 @@ func TestWell(t *testing.T) {
 		"just added":      {`{"SyncStatus":"pending","GmtCreate":"2026-01-02 08:30:00"}`, true},
 		"never read":      {`{"SyncStatus":"pending","GmtCreate":"2026-01-01 08:30:00"}`, false},
 		"builds report":   {`{"RegistryType":"CI/CD","SyncStatus":"ok","GmtCreate":"2025-01-01 08:30:00"}`, true},
+		"paused":          {`{"Paused":true,"SyncStatus":"ok","LastSyncTime":"2025-01-01 08:30:00"}`, true},
+		"paused, failing": {`{"Paused":true,"SyncStatus":"failed","LastSyncTime":"2025-01-01 08:30:00","SyncErrorCode":"Forbidden"}`, false},
 		"not understood":  {`{"LastSyncTime":1}`, false},
 		"no time at all ": {`{}`, false},
 	} {

@@ -101,6 +101,11 @@ never sent to a new place. An empty text empties a field: --white-list ''.`,
 		if err := x.zero(); err != nil {
 			return err
 		}
+		if r.Type == string(portolan.CICD) {
+			if err := x.reportsOnly(secret, tokens); err != nil {
+				return err
+			}
+		}
 		empty, err := x.cleared()
 		if err != nil {
 			return err

@@ -33,6 +33,14 @@ func (f tokenFile) unused() error {
 	return nil
 }
 
+// save keeps the token of a registry where others cannot read it.
+func (f tokenFile) save(id int64, token string) error {
+	if err := writePrivate(string(f), []byte(token+"\n"), false); err != nil {
+		return fmt.Errorf("the token could not be saved and is lost, portolan registry token %d --refresh makes another one: %w", id, err)
+	}
+	return nil
+}
+
 // showToken tells the token of a registry, once.
 func (s *shell) showToken(f tokenFile, id int64, token string) error {
 	if f == "" {
@@ -40,18 +48,26 @@ func (s *shell) showToken(f tokenFile, id int64, token string) error {
 		s.tell("Keep it where builds find it: it is not shown again. portolan registry token %d --refresh makes another one.", id)
 		return nil
 	}
-	if err := writePrivate(string(f), []byte(token+"\n"), false); err != nil {
-		return fmt.Errorf("the token could not be saved and is lost, portolan registry token %d --refresh makes another one: %w", id, err)
+	if err := f.save(id, token); err != nil {
+		return err
 	}
 	s.print("Saved its token in %s.\n", f)
 	return nil
 }
 
+// reportsOnly refuses settings of how a registry is read, for one that is not.
+func (x *settings) reportsOnly(p password, tokens authTokenFiles) error {
+	if x.Port == 0 && !x.HTTP && x.User == "" && x.Namespaces == nil && x.CAFile == "" && x.CertificateSHA256 == "" && x.Address == "" && x.VPC == "" &&
+		x.Excludes == nil && x.PerMinute == 0 && x.Window == "" && tokens == nil && p == (password{}) {
+		return nil
+	}
+	return usagef("a CI/CD registry is not read, its builds report: give --name, --host, --region, --keep-days, --scans-per-hour, --white-list and --black-list only")
+}
+
 // addCI adds a registry of a build system.
 func (s *shell) addCI(ctx context.Context, f *addFlags) error {
-	if f.Port != 0 || f.HTTP || f.User != "" || f.Namespaces != nil || f.CAFile != "" || f.CertificateSHA256 != "" || f.Address != "" || f.VPC != "" ||
-		f.password != (password{}) {
-		return usagef("a CI/CD registry is not read, its builds report: give --name, --host, --region, --keep-days, --scans-per-hour, --white-list and --black-list only")
+	if err := f.reportsOnly(f.password, f.tokens); err != nil {
+		return err
 	}
 	if f.quiet && f.token == "" {
 		return usagef("--quiet prints only the id, and the token is told once: give --save-token FILE too")
@@ -78,7 +94,7 @@ func (s *shell) addCI(ctx context.Context, f *addFlags) error {
 	}
 	if f.quiet {
 		s.print("%d\n", answer.Data.ID)
-		return writePrivate(string(f.token), []byte(answer.Data.Token+"\n"), false)
+		return f.token.save(answer.Data.ID, answer.Data.Token)
 	}
 	s.print("Added registry %d.\n", answer.Data.ID)
 	return s.showToken(f.token, answer.Data.ID, answer.Data.Token)
@@ -101,7 +117,7 @@ ends at once, or after --grace, within which builds are given the new one.`,
 		case !refresh:
 			return usagef("a token is told once, when it is made; --refresh makes a new one, and the old one ends")
 		case grace < 0 || grace > most || grace%time.Second != 0:
-			return usagef("--grace must be whole seconds, from 0s to %s", most)
+			return usagef("--grace must be whole seconds, up to 168h")
 		}
 		if err := file.unused(); err != nil {
 			return err

@@ -13,8 +13,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"portolan/internal/connector/all"
 )
 
 // importFlags are the flags of registry import.
@@ -42,7 +40,9 @@ separates namespaces by blanks:
     namespaces: [platform, data]
 
 More names: port, http, region, vpc, address, repositories, authTokens, caFile,
-certificateSha256, transPerHour, persistenceDay, whiteList, blackList.
+certificateSha256, transPerHour, persistenceDay, whiteList, blackList,
+excludeRepositories, requestsPerMinute, syncWindow. Registries of type CI/CD are
+made one by one, with registry add, which tells the token of each.
 
 Everything is checked before anything is sent: a file with mistakes changes
 nothing. Which addresses may be dialled is the server's to say, so that only the
@@ -138,9 +138,6 @@ func (m *importer) entry(ctx context.Context, e *entry) error {
 		outcome = "would be " + outcome
 	}
 	m.print("%s: %s %s%s\n", outcome, e.Type, cmp.Or(e.Name, e.Host), detail)
-	if _, readable := all.Open(e.draft.Type); !readable {
-		m.tell("warning: line %d: registries of type %s are not read yet", e.line, e.Type)
-	}
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"portolan"
 )
 
 // ledgerColumns are those of readings; programs get every figure.
@@ -53,6 +55,9 @@ func (s *shell) registryLedger() *cobra.Command {
 		Use: "ledger", Short: "Show the account of a reading, or the history of readings",
 		Example: "  portolan registry ledger harbor-prod\n  portolan registry ledger harbor-prod --history",
 	}, func(c *cobra.Command, server *client, r *row) error {
+		if r.Type == string(portolan.CICD) {
+			return usagef("registry %d is of type CI/CD: it is not read, so there is no ledger; portolan image changes tells what builds reported", r.ID)
+		}
 		p := params{"RegistryId": number(r.ID)}
 		if history && sync != "" {
 			return usagef("give one of --history and --sync")

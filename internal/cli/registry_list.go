@@ -20,10 +20,20 @@ func registryColumns() []column {
 		{title: "HOST", field: "DomainName", wide: 40},
 		{title: "USER", field: "UserName", wide: 24},
 		{title: "IMAGES", field: "ImageCount"},
-		{title: "STATUS", field: "SyncStatus"},
+		{title: "STATUS", field: "SyncStatus", show: shownStatus},
 		{title: "LAST READ", field: "LastSyncTime"},
 		{title: "ERROR", field: "SyncErrorCode"},
+		{field: "Paused", detail: true},
 	}
+}
+
+// shownStatus is the status of a registry, and that nobody reads it.
+func shownStatus(row map[string]any) string {
+	status := text(row["SyncStatus"])
+	if row["Paused"] == true {
+		status += ", paused"
+	}
+	return status
 }
 
 // listFlags are the flags of registry list.

@@ -99,13 +99,17 @@ func (s *shell) showRegistry(ctx context.Context, server *client, r *row) error 
 			place = scheme + "://" + net.JoinHostPort(i.DomainName, strconv.Itoa(i.Port))
 		}
 	}
+	lastRead := "Last read"
+	if r.Type == string(portolan.CICD) {
+		lastRead = "Last report"
+	}
 	s.facts(
 		"Id", number(r.ID), "Name", r.Name, "Type", r.Type, "Place", place,
-		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Credential ends", r.CredentialExpires, "Only below", strings.Join(names, ", "), "Without", strings.Join(r.ExcludeRepositories, ", "),
+		"Dialled address", r.HostIP, "VPC", r.VpcID, "User", r.UserName, "Password", r.Password, "Token", r.Token, "Credential ends", r.CredentialExpires, "Only below", strings.Join(names, ", "), "Without", strings.Join(r.ExcludeRepositories, ", "),
 		"Requests a minute", number(r.RequestsPerMinute), "Window", r.SyncWindow, "Paused", r.paused(),
 		"Region", r.RegionID, "Scans an hour", number(r.TransPerHour), "Remembers", number(r.PersistenceDay)+" days",
 		"White list", r.WhiteList, "Black list", r.BlackList, "Added", r.GmtCreate, "Changed", r.GmtModified,
-		"Images", strconv.Itoa(r.ImageCount), "Status", r.SyncStatus, "Last read", r.LastSyncTime, "Last event", r.LastEventTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
+		"Images", strconv.Itoa(r.ImageCount), "Status", r.SyncStatus, lastRead, r.LastSyncTime, "Last build", r.JenkinsEnv, "Last event", r.LastEventTime, "Error", r.SyncErrorCode, "", r.SyncErrorMessage,
 	)
 	return nil
 }

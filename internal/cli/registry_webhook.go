@@ -56,14 +56,21 @@ func (s *shell) showWebhook(ctx context.Context, server *client, r *row, fresh b
 
 // warnUnreachable warns of an address that a registry cannot or should not use.
 func (s *shell) warnUnreachable(c *client) {
-	host := c.endpoint.Hostname()
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case host == "localhost" || err == nil && addr.IsLoopback():
-		s.tell("warning: %s is an address of this machine only; give the one that the registry reaches the server by, with --endpoint", host)
-	case c.endpoint.Scheme == "http":
+	if !s.warnLoopback(c, "the registry") && c.endpoint.Scheme == "http" {
 		s.tell("warning: over plain HTTP others on the way can read the secret; use https")
 	}
+}
+
+// warnLoopback warns of an address by which another machine does not reach the
+// server, and reports whether it did.
+func (s *shell) warnLoopback(c *client, who string) bool {
+	host := c.endpoint.Hostname()
+	addr, err := netip.ParseAddr(host)
+	local := host == "localhost" || err == nil && addr.IsLoopback()
+	if local {
+		s.tell("warning: %s is an address of this machine only; use the one by which %s reaches the server (--endpoint)", host, who)
+	}
+	return local
 }
 
 // webhookSettings is what to enter in the products that a registry of a type

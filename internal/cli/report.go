@@ -201,7 +201,7 @@ func (s *shell) reportTo(f *reportFlags) (*client, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	c := &client{endpoint: endpoint, line: s.line, patience: patience}
+	c := &client{endpoint: endpoint, line: s.line, patience: patience, named: "--server"}
 	if c.http, err = operatorClient(f.caFile); err != nil {
 		return nil, "", err
 	}
@@ -299,7 +299,7 @@ func (c *client) reportOnce(ctx context.Context, registry int64, token string, f
 	}
 	var answer struct{ Data json.RawMessage }
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Data == nil {
-		return nil, fmt.Errorf("%s answered not as a Portolan server does: is the URL right?", c.endpoint)
+		return nil, fmt.Errorf("%s answered not as a Portolan server does: is the URL right (--server)?", c.address())
 	}
 	return answer.Data, nil
 }

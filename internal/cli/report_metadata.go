@@ -35,6 +35,7 @@ func parseMetadata(text, path string) (facts, error) {
 // parseDigestLines reads digests, one a line, each alone or behind the name of
 // its image, as kaniko --image-name-with-digest-file has it.
 func parseDigestLines(text, path string) (f facts, err error) {
+	other := ""
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" {
@@ -44,6 +45,7 @@ func parseDigestLines(text, path string) (f facts, err error) {
 		if !named {
 			digest = line
 		} else if r, err := parseReference(name); err != nil || r.path != path {
+			other = r.path
 			continue
 		}
 		d, err := portolan.ParseDigest(digest)
@@ -54,7 +56,10 @@ func parseDigestLines(text, path string) (f facts, err error) {
 			return f, err
 		}
 	}
-	if f.digest == "" {
+	switch {
+	case f.digest == "" && other != "":
+		return f, fmt.Errorf("has the digest of %s, and not of %s", other, path)
+	case f.digest == "":
 		return f, errNoFacts
 	}
 	return f, nil

@@ -76,7 +76,7 @@ func TestParseMetadata(t *testing.T) {
 		"buildx without push":    {`{"buildx.build.ref":"x"}`, facts{}, "has no digest"},
 		"kaniko":                 {"sha256:" + sumA, facts{digest: a}, ""},
 		"kaniko with names":      {"r.example.com/team/db@sha256:" + sumB + "\nr.example.com/team/app@sha256:" + sumA + "\n", facts{digest: a}, ""},
-		"kaniko with other name": {"r.example.com/team/db@sha256:" + sumB + "\n", facts{}, "has no digest"},
+		"kaniko with other name": {"r.example.com/team/db@sha256:" + sumB + "\n", facts{}, "has the digest of team/db, and not of team/app"},
 		"buildah":                {"sha256:" + sumA + "\n", facts{digest: a}, ""},
 		"jib digest":             {"sha256:" + strings.ToUpper(sumA), facts{digest: a}, ""},
 		"jib":                    {`{"image":"gcr.io/p/app","imageId":"sha256:` + sumB + `","imageDigest":"sha256:` + sumA + `","tags":["latest"]}`, facts{digest: a, imageID: b}, ""},

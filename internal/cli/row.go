@@ -22,6 +22,8 @@ type row struct {
 	ProtocolType     int
 	VpcID            string `json:"VpcId"`
 	RegionID         string `json:"RegionId"`
+	Token            string
+	JenkinsEnv       string
 	WhiteList        string
 	BlackList        string
 	TransPerHour     int

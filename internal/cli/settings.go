@@ -61,10 +61,10 @@ func (x *settings) add(fs *pflag.FlagSet) {
 	fs.StringVar(&x.CertificateSHA256, "certificate-sha256", "", "SHA-256 of the registry's certificate, trusted instead of an authority")
 	fs.StringVar(&x.Address, "address", "", "address to dial instead of looking the host up")
 	fs.StringVar(&x.Region, "region", "", "region label (default "+portolan.DefaultRegion+")")
-	fs.StringVar(&x.VPC, "vpc", "", "VPC in which the registry is")
+	fs.StringVar(&x.VPC, "vpc", "", "VPC in which the registry is: an agent there reads it")
 	fs.IntVar(&x.TransPerHour, "scans-per-hour", 0, "scans an hour at most (default 30)")
 	fs.IntVar(&x.PersistenceDay, "keep-days", 0, "days for which images that are gone are remembered (default 30)")
-	fs.StringVar(&x.WhiteList, "white-list", "", "the only addresses that may report, comma-separated")
+	fs.StringVar(&x.WhiteList, "white-list", "", "the only addresses that may send reports and events, comma-separated")
 	fs.StringVar(&x.BlackList, "black-list", "", "addresses that may not report, comma-separated")
 }
 

@@ -66,8 +66,8 @@ func (w *window) well(raw json.RawMessage) bool {
 	if err == nil && at.After(w.now.Add(time.Minute)) && w.ahead == "" {
 		w.ahead = fmt.Sprintf("the time of registry %d, %s in %s, lies in the future", r.ID, last, w.zone)
 	}
-	if r.SyncErrorCode != "" || r.Type == string(portolan.CICD) {
-		return r.SyncErrorCode == "" // builds report when they run
+	if r.SyncErrorCode != "" || r.Type == string(portolan.CICD) || r.Paused {
+		return r.SyncErrorCode == "" // builds report when they run, and nobody reads what is paused
 	}
 	return err == nil && at.After(w.now.Add(-w.stale))
 }

@@ -226,6 +226,14 @@ func size(n string) string {
 	return fmt.Sprintf("%.1f %s", bytes, units[i])
 }
 
+// knownSize writes the size of an image, nothing for one that nobody told.
+func knownSize(n string) string {
+	if n == "0" {
+		return ""
+	}
+	return size(n)
+}
+
 // day writes milliseconds as a date.
 func day(ms string) string {
 	n, err := strconv.ParseInt(ms, 10, 64)

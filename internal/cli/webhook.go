@@ -43,7 +43,10 @@ func (s *shell) webhookAdd() *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add a webhook; prints the secret that its messages are signed with",
-		Example: "  portolan webhook add https://chat.example.com/hooks/portolan --event image.added --event reading.failing",
+		Long: `Adds a webhook, and prints the secret that its messages are signed with. A URL of
+- is read from standard input: others on the machine can see what is on the
+command line, and a URL may hold a secret.`,
+		Example: "  portolan webhook add https://chat.example.com/hooks/portolan --event image.added --event reading.failing\n  portolan webhook add - < url",
 		Args:    takes(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			server, err := s.client(t)
@@ -51,6 +54,11 @@ func (s *shell) webhookAdd() *cobra.Command {
 				return err
 			}
 			p := params{"Url": args[0]}
+			if args[0] == "-" {
+				if p["Url"], err = s.readValue("URL", "-"); err != nil {
+					return err
+				}
+			}
 			for i, e := range events {
 				p[fmt.Sprintf("Events.%d", i+1)] = e
 			}

@@ -69,6 +69,13 @@ func NewPace(c PaceConfig) *Pace {
 	return &Pace{config: c, slots: make(chan struct{}, c.Concurrent), tokens: paceBurst, learnt: math.Inf(1)}
 }
 
+// Used reports whether somebody's transport has the pace.
+func (p *Pace) Used() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.caps) > 0
+}
+
 // Idle reports whether nobody uses the pace and no pause runs: to forget it
 // costs nothing but what was learnt.
 func (p *Pace) Idle(now time.Time) bool {
@@ -120,8 +127,8 @@ func (p *Pace) turn(now time.Time, accepts func(time.Duration) bool) (wait time.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.grow(now)
-	if now.Sub(p.began) >= measureOver {
-		p.last = p.measured(now)
+	if elapsed := now.Sub(p.began); elapsed >= measureOver {
+		p.last = float64(p.counted) / elapsed.Seconds()
 		p.began, p.counted = now, 0
 	}
 	limit := p.fill(now)
@@ -133,6 +140,14 @@ func (p *Pace) turn(now time.Time, accepts func(time.Duration) bool) (wait time.
 	p.tokens--
 	p.counted++
 	return wait, true
+}
+
+// giveBack is for a turn in which no request was sent.
+func (p *Pace) giveBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens = min(paceBurst, p.tokens+1)
+	p.counted--
 }
 
 // fill adds what may be sent since the last time, and answers the rate.

@@ -263,3 +263,58 @@ func TestPaceDoesNotFit(t *testing.T) {
 		}
 	})
 }
+
+// What is halved is how fast the registry was asked of late, not ever.
+func TestPaceOfLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &busy{}
+		transport := connector.NewTransport(connector.TransportConfig{Base: s})
+		for i := range 600 {
+			n := 4 // each tenth of a second
+			if i < 200 {
+				n = 40
+			}
+			askMany(t, n, transport)
+			time.Sleep(time.Second / 10) //nolint:forbidigo // the time of a bubble
+		}
+		complained := s.count() + 1
+		s.status = func(n int) int {
+			if n == complained {
+				return http.StatusTooManyRequests
+			}
+			return http.StatusOK
+		}
+		askMany(t, 1, transport)
+		s.mu.Lock()
+		s.times = nil
+		s.mu.Unlock()
+		s.status = nil
+		askMany(t, 400, transport)
+		if most := s.most(10 * time.Second); most < 190 || most > 260 {
+			t.Errorf("%d requests in 10 s after the halving of 40 a second", most)
+		}
+	})
+}
+
+// Who gives up while waiting takes neither a slot nor a turn away from others.
+func TestPaceGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &busy{}
+		transport := connector.NewTransport(connector.TransportConfig{Base: s, PerMinute: 20})
+		askMany(t, 10, transport)
+		for range 3 * connector.DefaultConcurrent {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			if _, err := transport.RoundTrip(request(t, http.MethodGet).WithContext(ctx)); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		askMany(t, 1, transport)
+		if took := time.Since(began); took > 6*time.Second || s.count() != 11 {
+			t.Errorf("the next of %d requests went after %s, want 6 s at most", s.count(), took)
+		}
+	})
+}

@@ -169,10 +169,14 @@ func (t *Transport) turn(ctx context.Context) error {
 	if !taken {
 		return &ThrottledError{Wait: wait, Paced: true}
 	}
-	if err := t.hold(ctx, wait); err != nil {
-		return err
+	err := t.hold(ctx, wait)
+	if err == nil {
+		err = t.hold(ctx, t.pace.pause(t.config.Now())) // one that began meanwhile
 	}
-	return t.hold(ctx, t.pace.pause(t.config.Now())) // one that began meanwhile
+	if err != nil {
+		t.pace.giveBack()
+	}
+	return err
 }
 
 func (t *Transport) hold(ctx context.Context, d time.Duration) error {

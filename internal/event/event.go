@@ -77,6 +77,24 @@ func (s *Service) Add(ctx context.Context, h *store.EventWebhook) (secret string
 	return secretText(key), nil
 }
 
+// ShownURL is a webhook's URL as lists show it: receivers know their callers by
+// the last part of the path, or by the query, which are masked.
+func ShownURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return portolan.PasswordMask
+	}
+	shown := u.Scheme + "://" + u.Host
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		shown += path[:i+1] + portolan.PasswordMask
+	}
+	if u.RawQuery != "" {
+		shown += "?" + portolan.PasswordMask
+	}
+	return shown
+}
+
 func newID() string { return "whk-" + strings.ToLower(rand.Text()[:16]) }
 
 func (s *Service) check(h *store.EventWebhook) error {

@@ -307,3 +307,23 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// What receivers know their callers by shows in no list.
+func TestShownURL(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://chat.example.com":                        "https://chat.example.com",
+		"https://chat.example.com/":                       "https://chat.example.com",
+		"https://chat.example.com/hook":                   "https://chat.example.com/******",
+		"https://chat.example.com:8443/services/T0/B0/x1": "https://chat.example.com:8443/services/T0/B0/******",
+		"https://chat.example.com/catch/12/ab/":           "https://chat.example.com/catch/12/******",
+		"https://chat.example.com/hook/a%2Fb?token=x1":    "https://chat.example.com/hook/******?******",
+		"https://chat.example.com?token=x1":               "https://chat.example.com?******",
+		"https://[2001:db8::1]/a":                         "https://[2001:db8::1]/******",
+		"%":                                               "******",
+	} {
+		if got := event.ShownURL(url); got != want {
+			t.Errorf("%s is shown as %s, want %s", url, got, want)
+		}
+	}
+}

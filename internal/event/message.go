@@ -62,7 +62,7 @@ const maxChanges = 100
 
 // body writes the message of a delivery: the same at every attempt.
 func (s *Service) body(ctx context.Context, d *store.Delivery) ([]byte, error) {
-	m := message{Type: d.Event, Timestamp: d.Created.UTC().Format(time.RFC3339Nano), Account: strconv.FormatInt(d.AccountID, 10)}
+	m := message{Type: d.Event, Timestamp: d.Created.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano), Account: strconv.FormatInt(d.AccountID, 10)}
 	if r := d.Registry; r != nil {
 		m.Registry = &registryOf{r.ID, r.Name, r.Type}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -25,8 +26,11 @@ type errorBody struct {
 type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	client  netip.Addr
 	id      string
 	started time.Time
+	// refused is why the request was not let in, nil if it was: for the log alone.
+	refused error
 }
 
 // begin starts an exchange with an id by which the log is searched, a random
@@ -36,7 +40,20 @@ func (g *Gate) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	_, _ = rand.Read(b[:]) // never fails
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return &exchange{w, r, fmt.Sprintf("%X-%X-%X-%X-%X", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), g.Now()}
+	client, _ := g.Client(r)
+	return &exchange{w, r, client, fmt.Sprintf("%X-%X-%X-%X-%X", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), g.Now(), nil}
+}
+
+// errMethod is the answer to what is not posted.
+var errMethod = &portolan.Error{Code: "UnsupportedHTTPMethod", Status: http.StatusMethodNotAllowed, Message: "This http method is not supported. Use POST."}
+
+// posted refuses a request of another method than POST.
+func (x *exchange) posted() error {
+	if x.r.Method == http.MethodPost {
+		return nil
+	}
+	x.w.Header().Set("Allow", http.MethodPost)
+	return errMethod
 }
 
 // send answers a document.
@@ -74,8 +91,12 @@ func (g *Gate) fail(x *exchange, err error) (code string, status int) {
 }
 
 // record writes the access log.
-func (g *Gate) record(x *exchange, what string, attrs ...slog.Attr) {
+func (g *Gate) record(x *exchange, what string, registry int64, status int, attrs ...slog.Attr) {
+	if x.refused != nil {
+		attrs = append(attrs, slog.Any("reason", x.refused))
+	}
 	g.Log.LogAttrs(x.r.Context(), slog.LevelInfo, what, append([]slog.Attr{
 		slog.String("request_id", x.id), slog.Duration("took", g.Now().Sub(x.started)),
+		slog.Int64("registry", registry), slog.String("peer", x.client.String()), slog.Int("status", status),
 	}, attrs...)...)
 }

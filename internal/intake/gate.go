@@ -9,10 +9,8 @@
 package intake
 
 import (
-	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -26,7 +24,7 @@ const (
 	// It is far more than a build with an old token needs, and far too little
 	// to guess 122 bits.
 	refusalBurst = 60
-	refusalRate  = 1.0
+	refusalRate  = 1
 	// maxSources is how many sources are watched at once.
 	maxSources = 10_000
 	// logEvery is how often the refusals of one source are logged.
@@ -45,8 +43,8 @@ type GateConfig struct {
 	Now func() time.Time
 }
 
-// Gate is what every receiver asks first, and tells whom it refused. Only
-// refusals are counted: who has the secret may send as much as it likes. It may
+// Gate is what every receiver asks first. Only refusals are counted: who has
+// the secret is let in, also where many at the same address have not. It may
 // be used by any number of goroutines.
 type Gate struct {
 	GateConfig
@@ -62,6 +60,7 @@ type source struct {
 	at     time.Time
 	logged time.Time
 	since  int
+	busy   bool // a request is looked at although nothing is left
 }
 
 // NewGate makes a gate. All receivers of a server share one.
@@ -72,34 +71,62 @@ func NewGate(cfg GateConfig) *Gate {
 	return &Gate{GateConfig: cfg, sources: map[netip.Addr]*source{}}
 }
 
-// Enter answers who sent the request. It is an error, 429 with the time to
-// wait, for a source that was refused too often.
-func (g *Gate) Enter(r *http.Request) (netip.Addr, error) {
-	client, _ := g.Client(r)
+// errTooOften answers a source that was refused too often, and has not the
+// secret now either.
+var errTooOften = &portolan.Error{
+	Code: "Throttling", Status: http.StatusTooManyRequests,
+	Message:    "Too many requests of this address were refused. Wait, and check the registry's id and its secret.",
+	RetryAfter: int64(time.Second / time.Millisecond / refusalRate),
+}
+
+// admit asks check whether who sent a request to a registry is let in. What it
+// refuses with portolan.ErrNoPermission is counted, and logged with the reason,
+// which the client is not told. A source that was refused too often is told so
+// instead, and looked at one request at a time: a flood costs little, and who
+// has the secret still gets in behind the same address.
+func (g *Gate) admit(x *exchange, registry int64, check func() error) error {
+	key := sourceOf(x.client)
+	spent, free := g.enter(key)
+	if !free {
+		return errTooOften
+	}
+	defer g.leave(spent)
+	err := check()
+	if !errors.Is(err, portolan.ErrNoPermission) {
+		return err
+	}
+	x.refused = err
+	if n, due := g.count(key); due {
+		g.Log.WarnContext(x.r.Context(), "requests to a registry are refused", "peer", x.client, "registry", registry, "requests", n, "reason", err)
+	}
+	if spent != nil {
+		return errTooOften
+	}
+	return err
+}
+
+// enter answers the source if it was refused too often, else nil, and whether
+// it may be looked at. leave must follow.
+func (g *Gate) enter(key netip.Addr) (spent *source, free bool) {
 	now := g.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := g.sources[sourceOf(client)]
+	s := g.sources[key]
 	if s == nil || s.refilled(now) >= 1 {
-		return client, nil
+		return nil, true
 	}
-	return client, &portolan.Error{
-		Code: "Throttling", Status: http.StatusTooManyRequests,
-		Message:    "Too many requests of this address were refused. Wait, and check the registry's id and its secret.",
-		RetryAfter: int64(math.Ceil((1 - s.refilled(now)) / refusalRate * 1000)),
-	}
+	free = !s.busy
+	s.busy = true
+	return s, free
 }
 
-// Refused counts a refusal of a client and logs why, which the client is not
-// told: the first of a source at once, the number of the others once a minute.
-// Errors that are no refusals are not its business.
-func (g *Gate) Refused(ctx context.Context, client netip.Addr, registry int64, err error) {
-	if !errors.Is(err, portolan.ErrNoPermission) {
+func (g *Gate) leave(spent *source) {
+	if spent == nil {
 		return
 	}
-	if n, due := g.count(sourceOf(client)); due {
-		g.Log.WarnContext(ctx, "requests to a registry are refused", "peer", client, "registry", registry, "requests", n, "reason", err)
-	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	spent.busy = false
 }
 
 // count takes a refusal from the bucket, and answers how many there were since

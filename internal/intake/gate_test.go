@@ -35,55 +35,94 @@ func newPost() *post {
 	return p
 }
 
-// enter is a request from an address.
-func (p *post) enter(t *testing.T, from string) error {
+// from is a request from an address to registry 7, and what the gate makes of it
+// when check answers an error.
+func (p *post) from(t *testing.T, from string, err error) error {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/reports/1", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/reports/7", nil)
 	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(from), 1234).String()
-	got, err := p.Enter(r)
-	if got.String() != from {
-		t.Errorf("the client is %s, want %s", got, from)
+	x := p.begin(httptest.NewRecorder(), r)
+	if x.client.String() != from {
+		t.Errorf("the client is %s, want %s", x.client, from)
 	}
-	return err
+	return p.admit(x, 7, func() error { return err })
+}
+
+var errWrong = fmt.Errorf("wrong token: %w", portolan.ErrNoPermission)
+
+// refuse has requests from an address refused.
+func (p *post) refuse(t *testing.T, from string, n int) {
+	t.Helper()
+	for range n {
+		if err := p.from(t, from, errWrong); err == nil {
+			t.Error("not refused")
+		}
+	}
 }
 
 func TestGate(t *testing.T) {
 	t.Parallel()
 	p := newPost()
-	why := fmt.Errorf("wrong token: %w", portolan.ErrNoPermission)
-	refuse := func(from string, n int) {
-		for range n {
-			p.Refused(t.Context(), netip.MustParseAddr(from), 7, why)
-		}
-	}
-	if err := p.enter(t, "192.0.2.1"); err != nil {
+	broken := errors.New("the disk is full")
+	if err := p.from(t, "192.0.2.1", broken); !errors.Is(err, broken) { // no refusal
 		t.Error(err)
 	}
-	p.Refused(t.Context(), netip.MustParseAddr("192.0.2.1"), 7, errors.New("the disk is full")) // no refusal
-	refuse("192.0.2.1", refusalBurst-1)
-	if err := p.enter(t, "192.0.2.1"); err != nil {
-		t.Errorf("after %d refusals: %v", refusalBurst-1, err)
+	p.refuse(t, "192.0.2.1", refusalBurst-1)
+	if err := p.from(t, "192.0.2.1", errWrong); !errors.Is(err, portolan.ErrNoPermission) {
+		t.Errorf("refusal %d: %v", refusalBurst, err)
 	}
-	refuse("192.0.2.1", 1)
-	err := p.enter(t, "192.0.2.1")
-	e, ok := errors.AsType[*portolan.Error](err)
+	e, ok := errors.AsType[*portolan.Error](p.from(t, "192.0.2.1", errWrong))
 	if !ok || e.Code != "Throttling" || e.Status != http.StatusTooManyRequests || e.RetryAfter != 1000 {
 		t.Errorf("after %d refusals: %+v", refusalBurst, e)
 	}
-	if err := p.enter(t, "192.0.2.2"); err != nil {
+	if err := p.from(t, "192.0.2.1", nil); err != nil {
+		t.Errorf("with the secret, from the same address: %v", err)
+	}
+	if err := p.from(t, "192.0.2.2", errWrong); !errors.Is(err, portolan.ErrNoPermission) {
 		t.Errorf("another address: %v", err)
 	}
 	p.at = p.at.Add(time.Second)
-	if err := p.enter(t, "192.0.2.1"); err != nil {
+	if err := p.from(t, "192.0.2.1", errWrong); !errors.Is(err, portolan.ErrNoPermission) {
 		t.Errorf("a second later: %v", err)
 	}
 	// An IPv6 network is one source.
-	refuse("2001:db8::1", refusalBurst)
-	if err := p.enter(t, "2001:db8::2"); err == nil {
-		t.Error("a neighbour in the same network may go on")
+	p.refuse(t, "2001:db8::1", refusalBurst)
+	if err := p.from(t, "2001:db8::2", errWrong); errors.Is(err, portolan.ErrNoPermission) {
+		t.Error("a neighbour in the same network may guess on")
 	}
-	if err := p.enter(t, "2001:db8:0:1::1"); err != nil {
+	if err := p.from(t, "2001:db8:0:1::1", errWrong); !errors.Is(err, portolan.ErrNoPermission) {
 		t.Errorf("another network: %v", err)
+	}
+}
+
+// A source that was refused too often is looked at one request at a time.
+func TestGateSerialises(t *testing.T) {
+	t.Parallel()
+	p := newPost()
+	key := netip.MustParseAddr("192.0.2.1")
+	look := func() bool {
+		spent, free := p.enter(key)
+		if free {
+			t.Cleanup(func() { p.leave(spent) })
+		}
+		return free
+	}
+	for range 2 {
+		if !look() {
+			t.Fatal("a new source is not looked at")
+		}
+	}
+	p.refuse(t, "192.0.2.1", refusalBurst)
+	spent, free := p.enter(key)
+	if !free || spent == nil || look() {
+		t.Fatal("two requests are looked at")
+	}
+	if err := p.from(t, "192.0.2.1", nil); !errors.Is(err, errTooOften) {
+		t.Errorf("meanwhile: %v", err)
+	}
+	p.leave(spent)
+	if !look() {
+		t.Error("the next is not looked at")
 	}
 }
 
@@ -92,37 +131,31 @@ func TestGate(t *testing.T) {
 func TestGateLog(t *testing.T) {
 	t.Parallel()
 	p := newPost()
-	from := netip.MustParseAddr("192.0.2.1")
-	for range 5 {
-		p.Refused(t.Context(), from, 7, fmt.Errorf("wrong token: %w", portolan.ErrNoPermission))
-	}
+	p.refuse(t, "192.0.2.1", 5)
 	if n := strings.Count(p.log.String(), "\n"); n != 1 || !strings.Contains(p.log.String(), "requests=1 reason=\"wrong token") {
 		t.Errorf("log:\n%s", p.log.String())
 	}
 	p.at = p.at.Add(logEvery)
-	p.Refused(t.Context(), from, 7, portolan.ErrNoPermission)
+	p.refuse(t, "192.0.2.1", 1)
 	if n := strings.Count(p.log.String(), "\n"); n != 2 || !strings.Contains(p.log.String(), "requests=5 ") {
 		t.Errorf("log:\n%s", p.log.String())
 	}
 }
 
-// However many sources there are, few are remembered, and busy ones longest.
+// However many sources there are, few are remembered.
 func TestGateForgets(t *testing.T) {
 	t.Parallel()
 	p := newPost()
 	for n := range maxSources + 10 {
-		p.Refused(t.Context(), netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 7, portolan.ErrNoPermission)
+		p.count(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}))
 	}
 	if n := len(p.sources); n > maxSources {
 		t.Errorf("%d sources are remembered", n)
 	}
 	p.at = p.at.Add(time.Hour)
-	busy := netip.MustParseAddr("192.0.2.1")
-	for range refusalBurst {
-		p.Refused(t.Context(), busy, 7, portolan.ErrNoPermission)
-	}
+	p.refuse(t, "192.0.2.1", refusalBurst)
 	for n := range maxSources {
-		p.Refused(t.Context(), netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}), 7, portolan.ErrNoPermission)
+		p.count(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}))
 	}
 	if len(p.sources) > maxSources {
 		t.Errorf("%d sources are remembered", len(p.sources))

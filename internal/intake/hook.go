@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,10 +22,10 @@ const HookPath = "/hooks/"
 
 const (
 	maxEvent = 256 << 10
-	// eventTimeout is how long the body of an event may take, markTimeout how
-	// long the store: senders wait for seconds only, and send again.
+	// eventTimeout is how long the body of an event may take, storeTimeout how
+	// long each look at the store: senders wait for seconds only, and send again.
 	eventTimeout = 5 * time.Second
-	markTimeout  = 900 * time.Millisecond
+	storeTimeout = 900 * time.Millisecond
 	// maxEvents is how many events are taken in at once.
 	maxEvents = 64
 )
@@ -41,6 +42,9 @@ type HookConfig struct {
 	// Mark has repositories of the registry read again. When it returns, the
 	// marks are safe.
 	Mark func(ctx context.Context, r *portolan.Registry, paths []string) error
+	// Count is told the product of each event, "" for one that was not
+	// recognised, and its outcome: marked, ignored or an error code.
+	Count func(product, outcome string)
 }
 
 // Hooks receives the events of registries at /hooks/<registry id>/<secret>. An
@@ -64,43 +68,66 @@ type hookAnswer struct {
 	Message string
 }
 
+// outcome is what became of an event.
+type outcome struct {
+	form   format // "" if it was not recognised
+	marked int    // the repositories that will be read again
+	why    string // says it for its sender
+	attrs  []slog.Attr
+}
+
+// code is the outcome as it is counted.
+func (o *outcome) code() string {
+	if o.marked > 0 {
+		return "marked"
+	}
+	return "ignored"
+}
+
 // ServeHTTP takes an event.
 func (h *Hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := h.Gate.begin(w, r)
-	client, err := h.Gate.Enter(r)
-	if err != nil {
-		h.Gate.fail(x, err)
-		return
-	}
-	registry, err := h.admit(r, client)
-	if err != nil {
-		h.Gate.Refused(r.Context(), client, idOf(r.URL.Path), err)
-		h.Gate.fail(x, err)
-		return
-	}
-	attrs := []slog.Attr{slog.Int64("registry", registry.ID), slog.String("peer", client.String())}
-	marked, why, err := h.take(x, registry, &attrs)
-	if err != nil {
-		code, status := h.Gate.fail(x, err)
-		h.Gate.record(x, "event", append(attrs, slog.Int("status", status), slog.String("code", code))...)
-		return
-	}
-	status := http.StatusOK
-	if marked > 0 {
+	id := idOf(r.URL.Path)
+	var o outcome
+	err := h.take(x, id, &o)
+	code, status := o.code(), http.StatusOK
+	if o.marked > 0 {
 		status = http.StatusAccepted
 	}
-	x.send(status, hookAnswer{x.id, marked, why})
-	h.Gate.record(x, "event", append(attrs, slog.Int("status", status), slog.Int("marked", marked), slog.String("outcome", why))...)
+	if err == nil {
+		x.send(status, hookAnswer{x.id, o.marked, o.why})
+	} else {
+		code, status = h.Gate.fail(x, err)
+	}
+	h.Count(string(o.form), code)
+	h.Gate.record(x, "event", id, status, append(o.attrs,
+		slog.String("form", string(o.form)), slog.String("code", code), slog.Int("marked", o.marked), slog.String("outcome", o.why))...)
+}
+
+// take is an event from the request to what became of it.
+func (h *Hooks) take(x *exchange, id int64, o *outcome) error {
+	if err := x.posted(); err != nil {
+		return err
+	}
+	var registry *portolan.Registry
+	err := h.Gate.admit(x, id, func() (err error) {
+		registry, err = h.admit(x, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.read(x, registry, o)
 }
 
 // admit finds the registry of the path. A path that is none is refused like a
 // wrong secret.
-func (h *Hooks) admit(r *http.Request, client netip.Addr) (*portolan.Registry, error) {
-	if r.Method != http.MethodPost {
-		return nil, &portolan.Error{Code: "UnsupportedHTTPMethod", Status: http.StatusMethodNotAllowed, Message: "Events are sent with POST."}
-	}
-	_, secret, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, HookPath), "/")
-	return h.Admit(r.Context(), idOf(r.URL.Path), secret, client)
+func (h *Hooks) admit(x *exchange, id int64) (*portolan.Registry, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), storeTimeout)
+	defer cancel()
+	_, secret, _ := strings.Cut(strings.TrimPrefix(x.r.URL.Path, HookPath), "/")
+	r, err := h.Admit(ctx, id, secret, x.client)
+	return r, busy(ctx, err)
 }
 
 // idOf is the registry's id in the path of a hook, 0 if there is none.
@@ -113,37 +140,36 @@ func idOf(path string) int64 {
 	return id
 }
 
-// take reads an event and marks what it tells of. It answers how many
-// repositories that were, and what became of the event.
-func (h *Hooks) take(x *exchange, r *portolan.Registry, attrs *[]slog.Attr) (marked int, why string, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), eventTimeout+markTimeout)
-	defer cancel()
+// read reads an event and marks what it tells of.
+func (h *Hooks) read(x *exchange, r *portolan.Registry, o *outcome) error {
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
-		return 0, "", errBusy()
+		return errBusy()
 	}
 	body, err := readEvent(x)
 	if err != nil {
-		return 0, "", err
+		return err
 	}
-	form, hints, err := decode(x.r.Header, body)
-	*attrs = append(*attrs, slog.String("form", string(form)))
+	var hints []hint
+	o.form, hints, err = decode(x.r.Header, body)
 	if e, ok := errors.AsType[*eventError](err); ok {
-		return 0, "", portolan.Refused("InvalidEvent", "%s", e.text)
-	}
-	if err != nil {
-		return 0, "", err
+		return portolan.Refused("InvalidEvent", "%s", e.text)
 	}
 	switch {
-	case !form.fits(r.Type):
-		return 0, "The event is of a product that this registry is not.", nil
+	case err != nil:
+		return err
+	case !o.form.fits(r.Type):
+		o.why = "The event is of a product that this registry is not."
+		return nil
 	case len(hints) == 0:
-		return 0, "The event tells of no change of images.", nil
+		o.why = "The event tells of no change of images."
+		return nil
 	}
-	*attrs = append(*attrs, slog.Any("event", describe(&hints[0])), slog.Int("events", len(hints)))
-	return h.mark(ctx, r, hints)
+	o.attrs = []slog.Attr{slog.String("event", describe(&hints[0])), slog.Int("events", len(hints))}
+	o.marked, o.why, err = h.mark(context.WithoutCancel(x.r.Context()), r, hints)
+	return err
 }
 
 func describe(h *hint) string {
@@ -180,7 +206,7 @@ func readEvent(x *exchange) ([]byte, error) {
 
 // mark marks the repositories of the hints that are new and this registry's.
 func (h *Hooks) mark(ctx context.Context, r *portolan.Registry, hints []hint) (marked int, why string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, markTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	var paths, keys []string
 	why = "The event came before."
@@ -190,7 +216,7 @@ func (h *Hooks) mark(ctx context.Context, r *portolan.Registry, hints []hint) (m
 			continue
 		}
 		foreign, err := h.foreign(ctx, r, &hints[i])
-		if err != nil {
+		if err = cmp.Or(err, ctx.Err()); err != nil {
 			return 0, "", busy(ctx, err)
 		}
 		if foreign != "" {
@@ -214,9 +240,9 @@ func (h *Hooks) mark(ctx context.Context, r *portolan.Registry, hints []hint) (m
 	return len(paths), "What the event tells of will be read.", nil
 }
 
-// busy is the error of a store that took too long.
+// busy is the error of a store, or of the work, that took too long.
 func busy(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errBusy()
 	}
 	return err

@@ -30,6 +30,7 @@ type hookRig struct {
 	now        time.Time
 	log        bytes.Buffer
 	marked     []string
+	counted    string // the product and outcome of the last event
 	broken     error
 	registries map[int64]*portolan.Registry
 }
@@ -64,6 +65,7 @@ func newHookRig(t *testing.T) *hookRig {
 			}
 			return nil
 		},
+		Count: func(product, outcome string) { h.counted = product + " " + outcome },
 	})
 	return h
 }
@@ -136,10 +138,19 @@ func TestHooks(t *testing.T) {
 	h.expect("so the next is another", 7, http.StatusAccepted, quay("q/a"), "7 q/a")
 	harbor := `{"type":"PUSH_ARTIFACT","occur_at":1,"event_data":{"repository":{"repo_full_name":"p/a"}}}`
 	h.expect("Harbor", 8, http.StatusAccepted, harbor, "8 p/a")
+	if h.counted != "Harbor marked" {
+		t.Errorf("counted as %q", h.counted)
+	}
 	h.expect("Harbor tries again", 8, http.StatusOK, harbor)
+	if h.counted != "Harbor ignored" {
+		t.Errorf("counted as %q", h.counted)
+	}
 	h.expect("the same of another registry", 7, http.StatusAccepted, harbor, "7 p/a")
 	h.expect("malformed", 7, http.StatusBadRequest, `{"events":`)
 	h.expect("oversized", 7, http.StatusRequestEntityTooLarge, distribution("10", strings.Repeat("a", maxEvent), ""))
+	if h.counted != " RequestTooLarge" {
+		t.Errorf("counted as %q", h.counted)
+	}
 	h.expect("as large as may be", 7, http.StatusAccepted, distribution("11", "big", "")+strings.Repeat(" ", maxEvent-len(distribution("11", "big", ""))), "7 big")
 }
 
@@ -185,6 +196,7 @@ func TestHooksRefuse(t *testing.T) {
 	if code != http.StatusTooManyRequests || len(h.marked) > 0 {
 		t.Errorf("a guesser gets %d; %v marked", code, h.marked)
 	}
+	h.expect("the secret, from the same address", 7, http.StatusAccepted, quay("q/a"), "7 q/a")
 }
 
 func TestHooksBusy(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -28,7 +27,6 @@ const (
 
 // What a reporter did wrong before its report was looked at.
 var (
-	errMethod   = &portolan.Error{Code: "UnsupportedHTTPMethod", Status: http.StatusMethodNotAllowed, Message: "This http method is not supported. Use POST."}
 	errNoToken  = &portolan.Error{Code: "MissingToken", Status: http.StatusUnauthorized, Message: "The token of the registry is mandatory, as in Authorization: Bearer TOKEN."}
 	errType     = &portolan.Error{Code: "UnsupportedMediaType", Status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json or application/x-www-form-urlencoded."}
 	errTooLarge = portolan.Refused("RequestTooLarge", "A report must be at most %d bytes.", maxReport)
@@ -36,18 +34,26 @@ var (
 	errQuery    = portolan.Refused("InvalidParameter", "The parameters of a report go into its body, not into its URL.")
 )
 
+// ReportConfig is what a Reports is made of.
+type ReportConfig struct {
+	Gate    *Gate
+	Service *report.Service
+	// Count is told the error code of each answer, OK for a report that is kept.
+	Count func(code string)
+}
+
 // Reports receives reports of builds: POST /reports/<registry id> with the
 // registry's token, and the parameters of CreateJenkinsImageScanTask but Token
 // as a JSON object or a form.
 type Reports struct {
-	gate    *Gate
-	service *report.Service
-	decode  func(rpc.Values) (*report.Fields, error)
+	ReportConfig
+
+	decode func(rpc.Values) (*report.Fields, error)
 }
 
 // NewReports makes a receiver that hands reports to a service.
-func NewReports(g *Gate, s *report.Service) *Reports {
-	return &Reports{g, s, rpc.Decoder[report.Fields]("report")}
+func NewReports(c ReportConfig) *Reports {
+	return &Reports{c, rpc.Decoder[report.Fields]("report")}
 }
 
 // reported is the document of an answer.
@@ -58,39 +64,37 @@ type reported struct {
 
 // ServeHTTP takes one report and answers it when it is in the store.
 func (h *Reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := h.gate.begin(w, r)
+	x := h.Gate.begin(w, r)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), reportTimeout)
 	defer cancel()
 	// 0 is the id of no registry: what is no number is answered as unknown.
 	id, _ := strconv.ParseInt(strings.TrimPrefix(r.URL.Path, ReportsPath), 10, 64)
-	client, err := h.gate.Enter(r)
-	var receipt *report.Receipt
-	if err == nil {
-		receipt, err = h.take(ctx, x, id, client)
-	}
 	code, status := "OK", http.StatusOK
-	if err == nil {
+	if receipt, err := h.take(ctx, x, id); err == nil {
 		x.send(status, reported{x.id, receipt})
 	} else {
-		h.gate.Refused(ctx, client, id, err)
-		code, status = h.gate.fail(x, err)
+		code, status = h.Gate.fail(x, err)
 	}
-	h.gate.record(x, "report", slog.Int64("registry", id), slog.String("peer", client.String()), slog.Int("status", status), slog.String("code", code))
+	h.Count(code)
+	h.Gate.record(x, "report", id, status, slog.String("code", code))
 }
 
 // take is a report from the request to its receipt. Who may not report learns
 // nothing of what a report must say.
-func (h *Reports) take(ctx context.Context, x *exchange, id int64, client netip.Addr) (*report.Receipt, error) {
-	if x.r.Method != http.MethodPost {
-		x.w.Header().Set("Allow", http.MethodPost)
-		return nil, errMethod
+func (h *Reports) take(ctx context.Context, x *exchange, id int64) (*report.Receipt, error) {
+	if err := x.posted(); err != nil {
+		return nil, err
 	}
 	token, ok := bearer(x.r)
 	if !ok {
 		x.w.Header().Set("WWW-Authenticate", `Bearer realm="reports"`)
 		return nil, errNoToken
 	}
-	registry, err := h.service.Open(ctx, id, token, client)
+	var registry *portolan.Registry
+	err := h.Gate.admit(x, id, func() (err error) {
+		registry, err = h.Service.Open(ctx, id, token, x.client)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +106,7 @@ func (h *Reports) take(ctx context.Context, x *exchange, id int64, client netip.
 	if err != nil {
 		return nil, err
 	}
-	return h.service.Submit(ctx, registry, fields)
+	return h.Service.Submit(ctx, registry, fields)
 }
 
 // bearer answers the token of a request, and whether it has one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -29,11 +30,12 @@ type desk struct {
 	db      *store.DB
 	path    string
 	token   string
+	counts  map[string]int
 }
 
 func newDesk(t *testing.T, f registry.Fields) *desk {
 	t.Helper()
-	d := &desk{T: t, post: newPost()}
+	d := &desk{T: t, post: newPost(), counts: map[string]int{}}
 	d.db = storetest.Open(t, storetest.URL(t, storetest.SQLite), store.Options{})
 	d.must(d.db.Update(t.Context(), func(tx *store.Tx) error { return tx.AddAccount(t.Context(), account, "a") }))
 	master, err := secret.ParseMasterKey(strings.Repeat("01", 32))
@@ -48,7 +50,7 @@ func newDesk(t *testing.T, f registry.Fields) *desk {
 	d.service = report.New(report.Config{DB: d.db, Tokens: tokens, Log: d.Gate.Log})
 	d.service.Start(t.Context())
 	t.Cleanup(d.service.Stop)
-	d.reports = NewReports(d.Gate, d.service)
+	d.reports = NewReports(ReportConfig{Gate: d.Gate, Service: d.service, Count: func(code string) { d.counts[code]++ }})
 	return d
 }
 
@@ -164,28 +166,41 @@ func TestReportsRefused(t *testing.T) {
 			t.Errorf("%s: %+v, want %d %s with %q", name, a, tt.status, tt.code, tt.text)
 		}
 	}
-	if log := d.log.String(); !strings.Contains(log, "the address is on BlackList") {
-		t.Errorf("the log does not say why:\n%s", log)
+	refused := 0
+	for line := range strings.Lines(d.log.String()) {
+		if strings.Contains(line, "msg=report ") && strings.Contains(line, "status=403") {
+			refused++
+			if !strings.Contains(line, `reason="the`) {
+				t.Errorf("the log does not say why: %s", line)
+			}
+		}
+	}
+	if refused != 6 || !strings.Contains(d.log.String(), "the address is on BlackList") {
+		t.Errorf("%d refused, log:\n%s", refused, &d.log)
 	}
 	if _, total, err := d.db.Images(t.Context(), account, store.Criteria{}, 1, 1); err != nil || total != 0 {
 		t.Errorf("%d images, %v", total, err)
 	}
 }
 
-// Who guesses too often is not listened to any more, even with the right token,
-// for as long as the answer says.
+// Who guesses too often is told to wait; who has the token is not, although it
+// comes from the same address.
 func TestReportsThrottled(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, registry.Fields{})
+	guess := message{auth: "Bearer guess", body: "RepoName=app&Tag=1"}
 	for range refusalBurst {
-		d.send(message{auth: "Bearer guess", body: "RepoName=app&Tag=1"})
+		d.send(guess)
 	}
-	a := d.send(message{body: "RepoName=app&Tag=1"})
+	a := d.send(guess)
 	if a.status != http.StatusTooManyRequests || a.Code != "Throttling" || a.header.Get("X-Acs-Retry-After") != "1000" || a.header.Get("Retry-After") != "1" {
 		t.Errorf("answer %+v", a)
 	}
-	if a := d.send(message{from: "192.0.2.2", body: "RepoName=app&Tag=1"}); a.status != http.StatusOK {
-		t.Errorf("another source: %+v", a)
+	if a := d.send(message{body: "RepoName=app&Tag=1"}); a.status != http.StatusOK {
+		t.Errorf("with the token: %+v", a)
+	}
+	if want := map[string]int{"NoPermission": refusalBurst, "Throttling": 1, "OK": 1}; !maps.Equal(d.counts, want) {
+		t.Errorf("counted %v, want %v", d.counts, want)
 	}
 }
 

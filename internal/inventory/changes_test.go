@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,15 +73,13 @@ func TestRandomChanges(t *testing.T) {
 				if found := r.changesOf(store.ChangeFilter{}); len(found) > 0 {
 					t.Fatalf("the first reading changes %v", found)
 				}
-				r.tick = func() {
-					if random.IntN(40) == 0 {
-						r.clock.add(sliceTime) // the slice is over
-					}
-				}
+				ends := &ender{clock: r.clock, random: rand.New(rand.NewPCG(seed, 13))}
+				r.tick = ends.tick
 				for step := range 25 {
 					r.shuffle(random)
 					before := r.images()
 					r.randomFaults(random)
+					r.at = ends.after(r.at)
 					s := r.sync(store.SyncRequest{ConfirmVanished: random.IntN(3) == 0})
 					found := r.changesOf(store.ChangeFilter{RegistryID: r.registry, SetID: s.ID})
 					if d := cmp.Diff(differences(before, r.images()), found); d != "" {
@@ -89,6 +88,38 @@ func TestRandomChanges(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// ender ends slices at random, once they have begun to read: one that was late
+// from the start would have but a moment of real time.
+type ender struct {
+	clock  *clock
+	mu     sync.Mutex
+	random *rand.Rand
+	begun  bool
+}
+
+// tick is called by all readers of a slice.
+func (e *ender) tick() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.begun && e.random.IntN(40) == 0 {
+		e.begun = false
+		e.clock.add(sliceTime)
+	}
+}
+
+// after notes that a slice has begun, before at.
+func (e *ender) after(at func(string) error) func(string) error {
+	e.begun = false
+	return func(what string) error {
+		if what == "probe" {
+			e.mu.Lock()
+			e.begun = true
+			e.mu.Unlock()
+		}
+		return at(what)
 	}
 }
 

@@ -99,18 +99,14 @@ func New(c Config) *Service {
 }
 
 // Request asks for a reading of a registry, in the transaction of what makes
-// it necessary, and answers its id.
+// it necessary, and answers its id; "" for a registry that is paused.
 func (s *Service) Request(ctx context.Context, tx *store.Tx, q store.SyncRequest) (string, error) {
-	return s.requestAt(ctx, tx, q, time.Time{})
-}
-
-func (s *Service) requestAt(ctx context.Context, tx *store.Tx, q store.SyncRequest, at time.Time) (string, error) {
 	q.NewID = uuid.NewString()
 	id, start, err := tx.RequestSync(ctx, q)
 	if err != nil || !start {
 		return id, err
 	}
-	return id, s.AddJob(ctx, tx, id, at)
+	return id, s.AddJob(ctx, tx, id, time.Time{})
 }
 
 // Sync asks for a reading of a registry that the account has. One that is

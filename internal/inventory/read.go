@@ -142,7 +142,7 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 	}()
 	// Everything that the readers hand over is written or staged, also after
 	// the end of the slice.
-	saving, stop := context.WithTimeout(context.WithoutCancel(ctx), r.until.Sub(r.Now())+hardMargin+saveTimeout)
+	saving, stop := context.WithTimeout(context.WithoutCancel(ctx), r.left()+hardMargin+saveTimeout)
 	defer stop()
 	for l := range done {
 		if err := w.take(saving, ctx, l); err != nil && w.err == nil {

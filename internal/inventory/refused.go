@@ -3,6 +3,7 @@ package inventory
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -66,14 +67,19 @@ func (r *reading) untried(c portolan.Credential) error {
 }
 
 // believed is the error of a credential that is refused for good: it has
-// expired if the same one worked before.
+// expired if the same one worked before. What to do is what the connector
+// says, which knows which of several credentials was refused.
 func (r *reading) believed(err error) error {
 	if r.source.WorkedWith != r.source.CredentialVersion {
 		return err
 	}
+	remedy := "Give the registry a new credential."
+	if e, ok := errors.AsType[*connector.Error](err); ok && e.Remedy != "" {
+		remedy = e.Remedy
+	}
 	return connector.Errorf(portolan.CredentialsExpired,
 		"The credential for %s worked until %s and is now refused: it has expired, was disabled or was changed.",
-		r.source.Registry.Address(), r.source.Registry.LastSync.Format(time.DateTime)).WithRemedy("Give the registry a new credential.")
+		r.source.Registry.Address(), r.source.Registry.LastSync.Format(time.DateTime)).WithRemedy("%s", remedy)
 }
 
 // noteRefused remembers whether the registry took the credential.

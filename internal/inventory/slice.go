@@ -209,6 +209,10 @@ func (r *reading) meter() {
 // over reports whether the slice should come to an end.
 func (r *reading) over() bool { return r.stopping.Load() || !r.Now().Before(r.until) }
 
+// left is the time until the slice should come to an end. It is never negative:
+// one that begins late still has its margin to save what it has.
+func (r *reading) left() time.Duration { return max(0, r.until.Sub(r.Now())) }
+
 // work does the phases in order. nil means that the reading has ended.
 func (r *reading) work(ctx context.Context) error {
 	src, err := r.DB.Source(ctx, r.lease.Sync.AccountID, r.lease.Sync.RegistryID)
@@ -240,7 +244,7 @@ func (r *reading) work(ctx context.Context) error {
 	if ended, err := r.heedWindow(ctx); ended || err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.until.Sub(r.Now())+hardMargin)
+	ctx, cancel := context.WithTimeout(ctx, r.left()+hardMargin)
 	defer cancel()
 	if r.plan.Phase != phaseFinish {
 		if err := r.open(ctx); err != nil {

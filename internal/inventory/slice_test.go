@@ -33,7 +33,7 @@ func TestSliceOver(t *testing.T) {
 				}
 				id := r.request(store.SyncRequest{})
 				slices := 0
-				for more := true; more; slices++ {
+				for more := true; more && slices < maxSlices; slices++ {
 					if got := r.images(); len(got) != 0 {
 						t.Fatalf("%d images are visible before the end", len(got))
 					}
@@ -68,6 +68,31 @@ func TestSliceOver(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A slice that begins when its time is over saves what it comes to read.
+func TestSliceBeginsLate(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		r := newRig(t, url)
+		r.put("app", "v1", 1)
+		id := r.request(store.SyncRequest{})
+		looks := 0
+		r.tick = func() {
+			if looks++; looks <= 3 {
+				r.clock.add(sliceTime)
+			}
+		}
+		if _, more, err := r.service.Slice(t.Context(), id); err != nil || !more {
+			t.Fatalf("%t %v", more, err)
+		}
+		if l := r.reading(id).Ledger; l.RepositoriesListed != 1 {
+			t.Errorf("%+v", l)
+		}
+		r.tick = nil
+		r.finish(id)
+		r.same()
+	})
 }
 
 // A worker that lost its reading to a twin changes nothing any more.

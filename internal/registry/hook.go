@@ -37,10 +37,11 @@ func (s *Service) NewHook(ctx context.Context, account, id int64) (string, error
 }
 
 // AdmitHook answers the registry whose webhook has a secret, if the peer may
-// use it; portolan.ErrNoPermission otherwise, wrapped with the reason. It takes
-// the same time for a registry that does not exist.
+// use it; portolan.ErrNoPermission otherwise, wrapped with the reason. Before
+// the secret is known to be right, as much is done for a registry that does not
+// exist: how long an answer takes tells nobody which ids there are.
 func (s *Service) AdmitHook(ctx context.Context, id int64, text string, peer netip.Addr) (*portolan.Registry, error) {
-	r, sum, err := s.DB.Hook(ctx, id)
+	account, sum, err := s.DB.Hook(ctx, id)
 	unknown := errors.Is(err, store.ErrNotFound)
 	if err != nil && !unknown {
 		return nil, fmt.Errorf("find the webhook of registry %d: %w", id, err)
@@ -48,13 +49,23 @@ func (s *Service) AdmitHook(ctx context.Context, id int64, text string, peer net
 	match := s.Hooks.Match(text, sum)
 	switch {
 	case unknown:
-		return nil, fmt.Errorf("there is no such registry: %w", portolan.ErrNoPermission)
+		return nil, refused("there is no such registry")
 	case sum == nil:
-		return nil, fmt.Errorf("its webhook has no secret yet: %w", portolan.ErrNoPermission)
+		return nil, refused("its webhook has no secret yet")
 	case !match:
-		return nil, fmt.Errorf("the secret is not that of its webhook: %w", portolan.ErrNoPermission)
+		return nil, refused("the secret is not that of its webhook")
+	}
+	r, err := s.DB.Registry(ctx, account, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, refused("the registry was deleted meanwhile")
+	case err != nil:
+		return nil, fmt.Errorf("load registry %d: %w", id, err)
 	case !r.Admits(peer):
-		return nil, fmt.Errorf("its address lists do not admit the sender: %w", portolan.ErrNoPermission)
+		return nil, refused("its address lists do not admit the sender")
 	}
 	return r, nil
 }
+
+// refused is ErrNoPermission with its reason, which is for the log alone.
+func refused(why string) error { return fmt.Errorf("%s: %w", why, portolan.ErrNoPermission) }

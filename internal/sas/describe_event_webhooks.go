@@ -3,6 +3,7 @@ package sas
 import (
 	"context"
 
+	"portolan/internal/event"
 	"portolan/internal/rpc"
 	"portolan/internal/store"
 )
@@ -18,7 +19,7 @@ type describeEventWebhooksResponse struct {
 
 type webhookRow struct {
 	WebhookID    string   `json:"WebhookId" doc:"The id of the webhook." example:"whk-k3b5x7q2m4n6p8r9"`
-	URL          string   `json:"Url" doc:"Where messages are sent." example:"https://chat.example.com/hooks/portolan"`
+	URL          string   `json:"Url" doc:"Where messages are sent; the last part of the path, and a query, are masked, since they may be secret." example:"https://chat.example.com/hooks/******"`
 	Events       []string `doc:"What it is told of." example:"image.added"`
 	RegistryID   int64    `json:"RegistryId,omitempty" doc:"The only registry that it is told of; absent for all." example:"22233"`
 	GmtCreate    string   `doc:"When it was made." example:"2026-01-02 10:23:30"`
@@ -54,7 +55,7 @@ func (s *Service) webhookRow(h *store.EventWebhook) webhookRow {
 		status = "failing"
 	}
 	return webhookRow{
-		WebhookID: h.ID, URL: h.URL, Events: h.Events, RegistryID: h.RegistryID, GmtCreate: s.when(h.Created), Status: status,
+		WebhookID: h.ID, URL: event.ShownURL(h.URL), Events: h.Events, RegistryID: h.RegistryID, GmtCreate: s.when(h.Created), Status: status,
 		FailingSince: s.when(h.Failing), LastTime: s.when(h.LastAt), LastEvent: h.LastEvent, LastOutcome: h.LastOutcome, Queued: h.Queued, Dropped: h.Dropped,
 	}
 }

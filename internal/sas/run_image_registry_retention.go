@@ -25,13 +25,15 @@ type retentionRun struct {
 	RemovedCount int `doc:"The number of images that were removed." example:"12"`
 }
 
-// runTimeout is how long the removal of a large set may take.
-const runTimeout = 5 * time.Minute
+// runTimeout is how long the removal of a large set may take. What is not done
+// by then stays.
+const runTimeout = time.Minute
 
 func (s *Service) runImageRegistryRetention() rpc.Endpoint {
 	spec := own("RunImageRegistryRetention", rpc.Write, "Removes exactly the images that were previewed.", `
 If the set has changed since the preview, nothing is removed. If it changes while it is being removed, the rest stays.`,
-		errNoRegistry, rpc.Err{Code: errOutdated.Code, Status: errOutdated.Status, Doc: "What would be removed is not what was previewed."})
+		errNoRegistry, rpc.Err{Code: errOutdated.Code, Status: errOutdated.Status, Doc: "What would be removed is not what was previewed."},
+		rpc.Err{Code: codeIncomplete, Status: http.StatusConflict, Doc: "The time for a call was up before all were removed."})
 	spec.Timeout = runTimeout
 	return rpc.Operation[runImageRegistryRetentionRequest, runImageRegistryRetentionResponse]{
 		Spec: spec,
@@ -41,22 +43,36 @@ If the set has changed since the preview, nothing is removed. If it changes whil
 				return nil, err
 			}
 			cutoff, ok := cutoffOf(req.PreviewID)
-			if !ok || cutoff.After(s.DB.Now()) {
+			if !ok || cutoff.After(s.DB.Now().Add(-day)) { // no preview counts fewer days than one
 				return nil, portolan.Invalid("PreviewId", "must be one that DescribeImageRegistryRetention answered")
 			}
 			n, err := s.DB.Retain(ctx, r, cutoff, func(p store.Preview) bool { return previewID(p) == req.PreviewID })
-			switch {
-			case errors.Is(err, store.ErrPreviewOutdated) && n > 0:
-				return nil, &portolan.Error{
-					Code: errOutdated.Code, Status: http.StatusConflict,
-					Message: fmt.Sprintf("What is to be removed changed meanwhile; the first %d are removed, the rest stays. Look again with DescribeImageRegistryRetention.", n),
-				}
-			case errors.Is(err, store.ErrPreviewOutdated):
-				return nil, errOutdated
-			case err != nil:
-				return nil, err
+			if err != nil {
+				return nil, stopped(ctx, n, err)
 			}
 			return &runImageRegistryRetentionResponse{Data: retentionRun{n}}, nil
 		},
 	}.Endpoint()
+}
+
+const codeIncomplete = "RetentionIncomplete"
+
+// stopped is why a removal ended after n images.
+func stopped(ctx context.Context, n int, err error) error {
+	outdated := errors.Is(err, store.ErrPreviewOutdated)
+	switch {
+	case outdated && n > 0:
+		return &portolan.Error{
+			Code: errOutdated.Code, Status: http.StatusConflict,
+			Message: fmt.Sprintf("What is to be removed changed meanwhile; the first %d are removed, the rest stays. Look again with DescribeImageRegistryRetention.", n),
+		}
+	case outdated:
+		return errOutdated
+	case ctx.Err() != nil && n > 0:
+		return &portolan.Error{
+			Code: codeIncomplete, Status: http.StatusConflict,
+			Message: fmt.Sprintf("The time for a call was up: the first %d are removed, the rest stays. Go on with a new preview of DescribeImageRegistryRetention.", n),
+		}
+	}
+	return err
 }

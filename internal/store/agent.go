@@ -19,6 +19,7 @@ type Agent struct {
 	Created    time.Time
 	Enrolled   time.Time // zero until then
 	Revoked    time.Time // zero unless it is
+	Suspended  bool      // its account is
 	// LastSeen, Version and Address are of its last connection.
 	LastSeen         time.Time
 	Version, Address string
@@ -41,12 +42,15 @@ func NewAgentID() string { return "agt-" + randomID() }
 // told of.
 const AgentAbsent = 30 * time.Second
 
-const agentColumns = `id, account_id, vpc_id, name, token_hash, token_expires, secret_hash, created, enrolled, revoked, last_seen, version, address`
+const agentColumns = `id, account_id, vpc_id, name, token_hash, token_expires, secret_hash, created, enrolled, revoked, last_seen, version, address,
+	(SELECT suspended FROM accounts WHERE accounts.id = account_id)`
 
 func scanAgent(row scanner) (*Agent, error) {
 	var a Agent
-	var expires, created, enrolled, revoked, seen int64
-	err := row.Scan(&a.ID, &a.AccountID, &a.VpcID, &a.Name, &a.TokenHash, &expires, &a.SecretHash, &created, &enrolled, &revoked, &seen, &a.Version, &a.Address)
+	var expires, created, enrolled, revoked, seen, suspended int64
+	err := row.Scan(&a.ID, &a.AccountID, &a.VpcID, &a.Name, &a.TokenHash, &expires, &a.SecretHash, &created, &enrolled, &revoked, &seen,
+		&a.Version, &a.Address, &suspended)
+	a.Suspended = suspended != 0
 	a.TokenExpires, a.Created, a.Enrolled, a.Revoked, a.LastSeen = instant(expires), instant(created), instant(enrolled), instant(revoked), instant(seen)
 	return &a, err
 }
@@ -103,12 +107,14 @@ func (tx *Tx) RevokeAgent(ctx context.Context, account int64, id string) error {
 		millis(tx.Now()), account, id)
 }
 
-// ValidAgents answers those of some agents that exist and are not revoked.
+// ValidAgents answers those of some agents that exist, are not revoked and are
+// of an account that is not suspended.
 func (db *DB) ValidAgents(ctx context.Context, ids []string) (valid []string, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		var args []any
 		valid, err = collect(ctx, tx, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
-			`SELECT id FROM agents WHERE revoked = 0 AND id IN (`+marks(&args, ids)+`)`, args...)
+			`SELECT g.id FROM agents g JOIN accounts a ON a.id = g.account_id
+				WHERE g.revoked = 0 AND a.suspended = 0 AND g.id IN (`+marks(&args, ids)+`)`, args...)
 		return err
 	})
 	return valid, err

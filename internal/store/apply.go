@@ -246,8 +246,16 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 }
 
 // retire makes rows gone in a generation. Rows born in the same generation
-// were never visible and are deleted.
+// were never visible and are deleted; what is visible of an image that is gone
+// is then the version before.
 func (tx *Tx) retire(ctx context.Context, generation int64, ids []int64, superseded bool) error {
+	if !superseded {
+		if err := tx.inRows(ctx, `UPDATE images SET superseded = 0 WHERE id IN (SELECT o.id FROM images n
+				JOIN images o ON o.account_id = n.account_id AND o.uuid = n.uuid AND o.superseded = 1 AND o.gone = $1
+			WHERE n.born = $1 AND n.id IN (%s))`, []any{generation}, ids); err != nil {
+			return err
+		}
+	}
 	if err := tx.inRows(ctx, `DELETE FROM images WHERE born = $1 AND id IN (%s)`, []any{generation}, ids); err != nil {
 		return err
 	}

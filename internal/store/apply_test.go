@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -94,5 +95,48 @@ func TestVisibilityIsPublished(t *testing.T) {
 		}
 		f.publish(l, 0)
 		shows("taken back", "public")
+	})
+}
+
+// An image that gets a new version and then lacks, in one reading that was
+// interrupted between, is gone as any other: it is remembered.
+func TestRetaggedThenGone(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		f := newFixture(t, url)
+		r := f.add(account, "a", portolan.OCI)
+		image := f.image(1, "v1")
+		f.fill(r, "app", image, f.image(2, "v2"))
+		l := f.claim(r)
+		kept := func() *store.Kept {
+			t.Helper()
+			k, err := f.Keep(t.Context(), l, []string{"app"})
+			f.must(err)
+			return k["app"]
+		}
+		rowOf := func(k *store.Kept) int64 {
+			return k.Images[slices.IndexFunc(k.Images, func(i store.KeptImage) bool { return i.UUID == image.UUID })].RowID
+		}
+		retagged := image
+		retagged.Tags = []portolan.Tag{{Name: "v9", Pushed: f.now()}}
+		part := f.inserting("app")
+		part.RepositoryID, part.State = kept().ID, ""
+		part.Replace, part.Versions = []int64{rowOf(kept())}, []portolan.Image{retagged}
+		f.must(f.Apply(t.Context(), l, []store.Change{part}, true))
+		last := f.inserting("app")
+		last.RepositoryID, last.Lack = kept().ID, []int64{rowOf(kept())}
+		f.must(f.Apply(t.Context(), l, []store.Change{last}, true))
+		n, err := f.RetireLacking(t.Context(), l, store.Believe{New: true}, 10, func(int) error { return nil })
+		if err != nil || n != 1 {
+			t.Fatalf("%d retired, %v", n, err)
+		}
+		f.publish(l, -1)
+		f.purge()
+		f.exact(r, 1)
+		former := store.Former{RepositoryID: kept().ID, Digest: image.Digest}
+		known, err := f.Histories(t.Context(), account, []store.Former{former})
+		if err != nil || known[former].UUID != image.UUID {
+			t.Errorf("%v is remembered, want %s, %v", known, image.UUID, err)
+		}
 	})
 }

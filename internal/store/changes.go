@@ -125,15 +125,12 @@ func (db *DB) changedRows(ctx context.Context, l *Lease) (list []changedRow, err
 		err := each(ctx, tx, func(row scanner) error {
 			var old, version, retagged int64
 			err := row.Scan(&old, &version, &retagged)
-			switch versions[version] = true; {
-			case version == 0:
-				list = append(list, changedRow{ChangeGone, old})
-			case retagged == 1:
+			if versions[version] = true; retagged == 1 {
 				list = append(list, changedRow{ChangeRetagged, old})
 			}
 			return err
-		}, `SELECT i.id, COALESCE(n.id, 0), CASE WHEN n.tags <> i.tags THEN 1 ELSE 0 END FROM images i
-			LEFT JOIN images n ON n.account_id = i.account_id AND n.uuid = i.uuid AND n.born = $2 AND n.gone = 0
+		}, `SELECT i.id, n.id, CASE WHEN n.tags <> i.tags THEN 1 ELSE 0 END FROM images i
+			JOIN images n ON n.account_id = i.account_id AND n.uuid = i.uuid AND n.born = $2 AND n.gone = 0
 			WHERE i.registry_id = $1 AND i.superseded = 1 AND i.gone = $2`, s.RegistryID, s.Generation)
 		if err != nil {
 			return err

@@ -70,12 +70,28 @@ func (db *DB) expireOf(ctx context.Context, o Due, limit int) (expired int, err 
 		}
 		cutoff := tx.Now().Add(-time.Duration(r.PersistenceDay) * 24 * time.Hour)
 		list, err := collect(ctx, tx, scanExpiring, expiring+` ORDER BY i.last_seen, i.id LIMIT $3`, r.ID, millis(cutoff), limit)
+		list = few(list)
 		if expired = len(list); err != nil || expired == 0 {
 			return err
 		}
 		return tx.expire(ctx, r, list)
 	})
 	return expired, err
+}
+
+// expiringTags bounds the tags that one transaction deletes.
+const expiringTags = 1_000
+
+// few are the first images of a list, as many as have few enough tags, at least
+// one.
+func few(list []expiringImage) []expiringImage {
+	tags := 0
+	for i := range list {
+		if tags += len(list[i].Before); tags > expiringTags && i > 0 {
+			return list[:i]
+		}
+	}
+	return list
 }
 
 // expire takes images out, and repositories that have none left.

@@ -29,23 +29,15 @@ const (
 	keptWebhooks = 100
 )
 
-// Hook answers the entry of any account with the keyed hash of its webhook's
+// Hook answers the account of an entry and the keyed hash of its webhook's
 // secret, nil for none. ErrNotFound if there is no such entry, or its account
 // is suspended.
-func (db *DB) Hook(ctx context.Context, id int64) (r *portolan.Registry, hash []byte, err error) {
+func (db *DB) Hook(ctx context.Context, id int64) (account int64, hash []byte, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
-		list, err := collect(ctx, tx, scanRegistry, `SELECT `+registryColumns+` FROM registries WHERE id = $1 AND deleted = 0
-			AND account_id IN (SELECT a.id FROM accounts a WHERE a.suspended = 0)`, id)
-		if err == nil && len(list) == 0 {
-			err = ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		r = list[0]
-		return tx.one(ctx, `SELECT hook_hash FROM registries WHERE id = $1`, []any{id}, &hash)
+		return tx.one(ctx, `SELECT r.account_id, r.hook_hash FROM registries r JOIN accounts a ON a.id = r.account_id
+			WHERE r.id = $1 AND r.deleted = 0 AND a.suspended = 0`, []any{id}, &account, &hash)
 	})
-	return r, hash, err
+	return account, hash, err
 }
 
 // SetHook replaces the keyed hash of a webhook's secret; ErrNotFound if the

@@ -52,7 +52,7 @@ func purgeSteps() []purgeStep {
 			AND s.seq < (SELECT m.seq FROM syncs m WHERE m.registry_id = s.registry_id AND m.cause <> 'webhook' ORDER BY m.seq DESC LIMIT 1 OFFSET 99)
 			AND s.staging = 0 LIMIT $2)`, ago(90), ``},
 		// A taken mark is remembered until its reading has surely ended.
-		{`DELETE FROM hints WHERE (registry_id, path) IN (SELECT h.registry_id, h.path FROM hints h WHERE h.due = 0 AND h.taken < $1 LIMIT $2)`, ago(1), ``},
+		{`DELETE FROM hints WHERE due = 0 AND (registry_id, path) IN (SELECT h.registry_id, h.path FROM hints h WHERE h.due = 0 AND h.taken < $1 LIMIT $2)`, ago(1), ``},
 		{`DELETE FROM changes WHERE (set_id, uuid) IN (SELECT c.set_id, c.uuid FROM change_sets s JOIN changes c ON c.set_id = s.id
 			WHERE s.at < $1 LIMIT $2)`, ago(ChangeDays), ``},
 		{`DELETE FROM change_sets WHERE id IN (SELECT s.id FROM change_sets s WHERE s.at < $1
@@ -79,7 +79,7 @@ func purgeSteps() []purgeStep {
 		{`DELETE FROM repositories WHERE id IN (SELECT p.id FROM registries r JOIN repositories p ON p.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1
 			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id) AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.repository_id = p.id)
-			LIMIT $2)`, ago(portolan.UndoDays), ``},
+			AND NOT EXISTS (SELECT 1 FROM reported_tags t WHERE t.repository_id = p.id) LIMIT $2)`, ago(portolan.UndoDays), ``},
 		{`DELETE FROM syncs WHERE id IN (SELECT s.id FROM registries r JOIN syncs s ON s.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1 AND s.status NOT IN ('pending', 'running')
 			AND s.staging = 0 LIMIT $2)`, ago(portolan.UndoDays), ``},
@@ -90,6 +90,7 @@ func purgeSteps() []purgeStep {
 		{`DELETE FROM change_sets WHERE id IN (SELECT s.id FROM registries r JOIN change_sets s ON s.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
 		{`DELETE FROM registries WHERE id IN (SELECT r.id FROM registries r WHERE r.deleted > 0 AND r.deleted < $1
+			AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM change_sets c WHERE c.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM hints h WHERE h.registry_id = r.id)

@@ -189,6 +189,43 @@ func TestPurgeDeletedRegistry(t *testing.T) {
 	})
 }
 
+// A registry goes after all that is found by it, however much that is.
+func TestPurgeDeletedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		const many = 35
+		f := newFixture(t, url)
+		r := f.add(account, "ci", portolan.CICD)
+		reports, changes := make([]store.Report, many), make([]store.ImageChange, many)
+		for n := range many {
+			reports[n] = store.Report{
+				AccountID: account, RegistryID: r, Path: "app", Tag: fmt.Sprint("v", n), Digest: digest(1), TaskID: fmt.Sprint("task", n), NewUUID: "u",
+			}
+			changes[n] = store.ImageChange{Kind: store.ChangeAdded, Path: "app", Digest: digest(n), UUID: fmt.Sprint("u", n)}
+		}
+		_, err := f.Report(t.Context(), reports)
+		f.must(err)
+		f.update(func(ctx context.Context, tx *store.Tx) error {
+			g, err := tx.Registry(ctx, account, r)
+			if err != nil {
+				return err
+			}
+			return tx.NoteChanges(ctx, g, changes)
+		})
+		if n := f.rows("reported_tags", "1 = 1"); n != many {
+			t.Fatalf("%d tags", n)
+		}
+		f.update(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteRegistry(ctx, account, r) })
+		f.pass(7*day + time.Minute)
+		f.purge()
+		for _, table := range []string{"registries", "repositories", "images", "reported_tags", "change_sets", "changes"} {
+			if n := f.rows(table, "1 = 1"); n != 0 {
+				t.Errorf("%s has %d rows", table, n)
+			}
+		}
+	})
+}
+
 func TestPurgeSyncs(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {

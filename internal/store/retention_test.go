@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -309,5 +310,32 @@ func TestRunSparesWhatReturns(t *testing.T) {
 		m.run(m.previewed(m.cutoff(1)), 1, false)
 		m.retain(m.cutoff(1))
 		m.check("run")
+	})
+}
+
+// A transaction deletes few tags, however many its images have.
+func TestExpireFewTags(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		f := newFixture(t, url)
+		r := f.add(account, "ci", portolan.CICD)
+		reports := make([]store.Report, 4)
+		for n := range reports {
+			reports[n] = store.Report{
+				AccountID: account, RegistryID: r, Path: "app", Tag: fmt.Sprint("v", n), Digest: digest(n), TaskID: fmt.Sprint("task", n), NewUUID: fmt.Sprint("u", n),
+			}
+		}
+		_, err := f.Report(t.Context(), reports)
+		f.must(err)
+		names, times := strings.Repeat("t\n", 399)+"t", strings.Repeat("1\n", 399)+"1"
+		_, err = f.Writer().ExecContext(t.Context(), "UPDATE images SET tags = $1, tag_times = $2", names, times)
+		f.must(err)
+		f.pass(31 * day)
+		for _, want := range []int{2, 2, 0} {
+			if n, err := f.ExpireReported(t.Context(), 100); err != nil || n != want {
+				t.Errorf("%d expired at once, want %d, %v", n, want, err)
+			}
+		}
+		f.exact(r, 0)
 	})
 }

@@ -74,7 +74,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if refusal, ok := errors.AsType[*RefusalError](err); ok {
+		if refusal, ok := errors.AsType[*RefusalError](err); ok && refusal.Code != CodeSuspended {
 			return refusal
 		}
 		if time.Since(began) > maxRetry {

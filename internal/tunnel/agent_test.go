@@ -330,6 +330,39 @@ func TestBadAgents(t *testing.T) {
 	}
 }
 
+// Hanging up does not depend on the agent: what is waited for ends at once.
+func TestHangUpOnBadAgent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.knows("bad", owner, "vpc-1")
+	mux := r.session("bad", "vpc-1")
+	<-r.opened
+	go func() {
+		stream, err := mux.AcceptStream()
+		if err == nil {
+			_, err = stream.Write([]byte("\x00\x02{}")) // and nothing more, whatever comes
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	c, err := r.dial("vpc-1", "x.test:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		read <- err
+	}()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-read; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("read: %v", err)
+	}
+}
+
 // Only the server opens streams.
 func TestAgentOpensNothing(t *testing.T) {
 	t.Parallel()

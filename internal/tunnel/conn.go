@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,7 +18,7 @@ type conn struct {
 	*yamux.Stream
 	hub     *Hub
 	session *session
-	closing sync.Once
+	closed  atomic.Bool
 }
 
 // ask has the agent dial. An error that the agent tells is a *netguard.Error.
@@ -52,11 +52,12 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // Close hangs up. It may be called again.
 func (c *conn) Close() error {
-	err := net.ErrClosed
-	c.closing.Do(func() {
-		err = c.Stream.Close()
-		c.hub.free(c.session, false)
-	})
+	if c.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	err := c.Stream.Close()
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // a reader would wait until the agent hangs up too
+	c.hub.free(c.session, false)
 	return err
 }
 
@@ -65,6 +66,8 @@ func (c *conn) lost(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case c.closed.Load():
+		return net.ErrClosed
 	case errors.Is(err, io.EOF) && !c.session.mux.IsClosed():
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, yamux.ErrConnectionReset), errors.Is(err, yamux.ErrSessionShutdown),

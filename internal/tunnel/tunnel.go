@@ -83,7 +83,8 @@ func muxConfig(log *slog.Logger) *yamux.Config {
 	return c
 }
 
-// RefusalError says why an agent is not let in. Trying again does not help.
+// RefusalError says why an agent is not let in. Trying again does not help, but
+// for CodeSuspended.
 type RefusalError struct {
 	Code    string
 	Message string
@@ -97,6 +98,9 @@ const (
 	// a token first.
 	CodeUnknown  = "AgentUnknown"
 	CodeProtocol = "AgentProtocolUnsupported"
+	// CodeSuspended is for an agent of an account that is suspended, the one
+	// refusal that can end: trying again helps when the account is resumed.
+	CodeSuspended = "AgentSuspended"
 )
 
 // frames writes a frame of yamux in one piece. The session writes the header

@@ -66,14 +66,14 @@ func (s *source) catalogue(ctx context.Context) ([]connector.Repository, error) 
 
 // namespace answers the repositories of one namespace, of all for "".
 func (s *source) namespace(ctx context.Context, e edition, namespace string) ([]connector.Repository, error) {
-	for attempt := range maxWalks {
+	for range maxWalks {
 		var list []connector.Repository
 		w := walk[repositoryEntry]{
 			read: func(ctx context.Context, n int) (page[repositoryEntry], error) {
 				return e.repositories(ctx, namespace, n, pageSize)
 			},
 			key:   repositoryEntry.path,
-			first: attempt == 0, limit: maxCatalogue,
+			limit: maxCatalogue,
 			visit: func(entry repositoryEntry, _ place) error {
 				r, ok, err := s.repository(entry)
 				if ok {

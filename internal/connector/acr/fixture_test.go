@@ -111,38 +111,6 @@ func openOver(t testing.TB, base http.RoundTripper, options ...option) connector
 	return s
 }
 
-// nothing implements connector.Known without memory.
-type nothing struct{}
-
-func (nothing) Facts(context.Context, []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
-	return nil, nil
-}
-
-func (nothing) Resolved(string) (portolan.Digest, bool) { return "", false }
-
-// memory implements connector.Known with what earlier readings yielded.
-type memory map[portolan.Digest]connector.Facts
-
-func (m memory) Facts(_ context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
-	known := map[portolan.Digest]connector.Facts{}
-	for _, d := range digests {
-		if f, ok := m[d]; ok {
-			known[d] = f
-		}
-	}
-	return known, nil
-}
-
-func (memory) Resolved(string) (portolan.Digest, bool) { return "", false }
-
-func (m memory) learn(rows []connector.Row) {
-	for _, row := range rows {
-		if row.Complete() {
-			m[row.Digest] = row.Facts
-		}
-	}
-}
-
 func repositories(t testing.TB, s connector.Source, after string) ([]connector.Repository, error) {
 	t.Helper()
 	var list []connector.Repository
@@ -159,7 +127,7 @@ func repositories(t testing.TB, s connector.Source, after string) ([]connector.R
 func images(t testing.TB, s connector.Source, l *connector.Listing) ([]connector.Row, error) {
 	t.Helper()
 	if l.Known == nil {
-		l.Known = nothing{}
+		l.Known = &connectortest.Memory{}
 	}
 	var rows []connector.Row
 	for row, err := range s.Images(t.Context(), l) {

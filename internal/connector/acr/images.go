@@ -3,7 +3,6 @@ package acr
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 
@@ -11,12 +10,8 @@ import (
 	"portolan/internal/connector"
 )
 
-const (
-	// chunk is how many rows are completed before they are handed on.
-	chunk = 64
-	// maxFailedRows ends a list of which nothing good can come any more.
-	maxFailedRows = 16
-)
+// chunk is how many rows are completed before they are handed on.
+const chunk = 64
 
 // reading is the reading of one repository.
 type reading struct {
@@ -97,12 +92,13 @@ func (r *reading) confirmGone(ctx context.Context) error {
 // list reads the list until it is undisturbed. What was handed on cannot be
 // taken back, so then there is no second time.
 func (r *reading) list(ctx context.Context) error {
-	for attempt := range maxWalks {
+	var before map[string]struct{}
+	for range maxWalks {
 		r.held, r.going = nil, 0
 		w := walk[tagEntry]{
 			read: func(ctx context.Context, n int) (page[tagEntry], error) { return r.edition.tags(ctx, r.id, n) },
 			key:  tagEntry.key, made: tagEntry.updated,
-			first: attempt == 0 && !r.resumed, limit: maxPages,
+			before: before, limit: maxPages,
 			visit: func(e tagEntry, at place) error { return r.visit(ctx, e, at) },
 		}
 		err := w.run(ctx, parsePlace(r.listing.Resume))
@@ -114,6 +110,9 @@ func (r *reading) list(ctx context.Context) error {
 		}
 		if r.resumed || r.listing.Listed > 0 {
 			break
+		}
+		if before = nil; len(w.seen) == w.total { // else it saw a part
+			before = w.seen
 		}
 	}
 	return truncated(r.config.BaseURL.Host, "listing the tags of "+r.id.path)
@@ -190,29 +189,13 @@ func (r *reading) hand1(row *connector.Row) error {
 	cause := row.Err
 	if cause != nil {
 		r.failed++
-		row.Err = r.about(row.Tags[0].Name, r.side.explain(cause))
+		row.Err = connector.AboutTag(row.Tags[0].Name, r.side.explain(cause))
 	}
 	if !r.yield(*row, nil) {
 		return errStopped
 	}
-	if r.failed > maxFailedRows {
-		// Not wrapped: a digest that does not exist is no repository that does not.
-		return connector.Errorf(connector.ClassOf(row.Err), "More than %d tags of %s could not be read, the last because: %v", maxFailedRows, r.id.path, row.Err).
-			WithRemedy("%s", remedyOf(row.Err))
+	if r.failed > connector.MaxFailedRows {
+		return connector.TooManyFailed(r.id.path, row.Err)
 	}
 	return nil
-}
-
-// about says which tag an error is about.
-func (r *reading) about(tag string, err error) error {
-	return &connector.Error{
-		Class: connector.ClassOf(err), Message: fmt.Sprintf("Tag %q: %v", tag, err), Remedy: remedyOf(err), Err: err,
-	}
-}
-
-func remedyOf(err error) string {
-	if e, ok := errors.AsType[*connector.Error](err); ok {
-		return e.Remedy
-	}
-	return ""
 }

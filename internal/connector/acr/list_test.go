@@ -80,6 +80,54 @@ func TestMovingWithTheSameTotal(t *testing.T) {
 	}
 }
 
+// The same at every attempt: what an earlier attempt saw and a later one does
+// not may have been passed over.
+func TestMovingAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	for edition, instance := range editions {
+		t.Run(edition, func(t *testing.T) {
+			t.Parallel()
+			fake := acrtest.New(long(instance, 250))
+			pages := 0
+			fake.Before(func(_ int, r *http.Request) {
+				if !isTags(r) {
+					return
+				}
+				if pages++; pages%3 != 2 {
+					return
+				}
+				fake.Update(func(m *acrtest.Model) {
+					tags := m.Repositories[0].Tags
+					pushed := tags[0]
+					pushed.Name, pushed.Updated = fmt.Sprint("pushed", pages), noon.Add(10*time.Second)
+					m.Repositories[0].Tags = append(tags[1:len(tags):len(tags)], pushed)
+				})
+			})
+			l := listing("team/long")
+			_, err := images(t, open(t, fake), l)
+			mustFail(t, err, portolan.ServerFailure, "kept changing")
+			if !errors.Is(err, connector.ErrTruncated) || !l.Truncated {
+				t.Errorf("%v, truncated: %t", err, l.Truncated)
+			}
+		})
+	}
+}
+
+// A tag that moves at every attempt hides nothing.
+func TestMovedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	fake := acrtest.New(long(acrtest.Instance, 250))
+	fake.Before(func(_ int, r *http.Request) {
+		if isTags(r) {
+			fake.Update(func(m *acrtest.Model) { m.Repositories[0].Tags[120].Updated = noon.Add(10 * time.Second) })
+		}
+	})
+	rows, err := images(t, open(t, fake), listing("team/long"))
+	if err != nil || len(rows) != 250 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
 // A list that keeps changing is truncated.
 func TestNeverStill(t *testing.T) {
 	t.Parallel()
@@ -144,12 +192,12 @@ func TestResumeLong(t *testing.T) {
 			t.Parallel()
 			fake := acrtest.New(long(instance, count))
 			s := open(t, fake)
-			known := memory{}
+			known := &connectortest.Memory{}
 			all, err := images(t, s, listing("team/long"))
 			if err != nil || len(all) != count {
 				t.Fatalf("%d rows, %v", len(all), err)
 			}
-			known.learn(all)
+			known.Learn(all...)
 			for _, i := range []int{98, 99, 2_575, count - 1} {
 				l := listing("team/long")
 				l.Resume, l.Known, l.Listed = all[i].Cursor, known, i+1
@@ -192,11 +240,10 @@ func TestMemory(t *testing.T) {
 		}
 		_, _ = fmt.Fprint(w, `]}`)
 	})
-	facts, err := connector.ParseManifest(image.MediaType, image.Manifest)
-	if err != nil {
+	known := &connectortest.Memory{}
+	if err := known.LearnManifest(image.Manifest); err != nil {
 		t.Fatal(err)
 	}
-	known := memory{image.Digest: connector.Classify(facts)}
 	s := open(t, h)
 	var before, during runtime.MemStats
 	runtime.GC()

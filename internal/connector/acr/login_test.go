@@ -32,7 +32,7 @@ func TestLogin(t *testing.T) {
 				t.Fatalf("%d rows, %v", len(rows), err)
 			}
 			for _, r := range fake.Requests() {
-				if r.Host != acrtest.RegistryHost && r.Host != acrtest.TokenHost || r.Action != "" {
+				if r.Host != acrtest.RegistryHost && r.Host != acrtest.TokenHost || r.Header.Get("X-Acs-Action") != "" {
 					t.Errorf("%s%s was asked", r.Host, r.Path)
 				}
 			}

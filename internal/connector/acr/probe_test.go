@@ -183,7 +183,7 @@ func TestScope(t *testing.T) {
 					t.Errorf("resumed: %v %s", err, diff)
 				}
 				all := slices.ContainsFunc(fake.Requests(), func(r acrtest.Request) bool {
-					return r.Action == "GetRepoList" || r.Action == "ListRepository" && !strings.Contains(r.Query, "RepoNamespaceName")
+					return r.Header.Get("X-Acs-Action") == "GetRepoList" || r.Header.Get("X-Acs-Action") == "ListRepository" && !strings.Contains(r.Query, "RepoNamespaceName")
 				})
 				if all != (tt.scope == nil) {
 					t.Errorf("all repositories were asked for: %t", all)
@@ -272,7 +272,7 @@ func TestLoginIsRenewed(t *testing.T) {
 				}
 				logins := 0
 				for _, r := range fake.Requests() {
-					if r.Action == "GetAuthorizationToken" {
+					if r.Header.Get("X-Acs-Action") == "GetAuthorizationToken" {
 						logins++
 					}
 				}

@@ -7,11 +7,12 @@ import (
 
 	"portolan/internal/connector"
 	"portolan/internal/connector/acr/acrtest"
+	"portolan/internal/connector/connectortest"
 )
 
 // readAll reads a registry as the engine does and answers the number of rows
 // and of manifests.
-func readAll(t *testing.T, s connector.Source, known memory) (rows, manifests int) {
+func readAll(t *testing.T, s connector.Source, known *connectortest.Memory) (rows, manifests int) {
 	t.Helper()
 	if _, err := s.Probe(t.Context()); err != nil {
 		t.Fatal(err)
@@ -29,7 +30,7 @@ func readAll(t *testing.T, s connector.Source, known memory) (rows, manifests in
 		if l.Listed != len(got) || l.Announced != len(got) {
 			t.Errorf("%s: %d rows, %d listed, %d announced", r.Path, len(got), l.Listed, l.Announced)
 		}
-		known.learn(got)
+		known.Learn(got...)
 		rows, manifests = rows+len(got), manifests+l.ManifestsRead
 	}
 	if _, err := s.Probe(t.Context()); err != nil {
@@ -62,7 +63,7 @@ func TestRequestCounts(t *testing.T) {
 				if all > 0 { // the challenge, the login, the tokens
 					cold += 1 + 1 + (tt.repositories+19)/20
 				}
-				known := memory{}
+				known := &connectortest.Memory{}
 				if rows, manifests := readAll(t, open(t, fake), known); rows != all || manifests != all {
 					t.Errorf("%d rows and %d manifests, want %d", rows, manifests, all)
 				}
@@ -112,7 +113,7 @@ func TestOneManifestForEachDigest(t *testing.T) {
 				m.Repositories = append(m.Repositories, r)
 			}
 			fake := acrtest.New(m)
-			rows, manifests := readAll(t, open(t, fake), memory{})
+			rows, manifests := readAll(t, open(t, fake), &connectortest.Memory{})
 			if rows != 25 || manifests != 1 {
 				t.Errorf("%d rows and %d manifests, want 25 and 1", rows, manifests)
 			}

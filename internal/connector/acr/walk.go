@@ -47,18 +47,19 @@ func parsePlace(cursor string) place {
 // walk goes once through a list and visits every entry once. Pages are counted
 // off an order that the product does not document, so a walk ends with
 // errChanged if anything may have been missed: the total fell, a page brought
-// nothing new, there were not as many entries as announced, or, on the first
-// attempt, entries came to be that the total does not show, so that others went
-// and moved up what follows them.
+// nothing new, there were not as many entries as announced, or entries came to
+// be that the total does not show, so that others went and moved up what follows
+// them. These may have moved only, and may do so at every attempt: the walk is
+// believed all the same if it saw whatever the attempt before did.
 type walk[T any] struct {
 	read  func(ctx context.Context, n int) (page[T], error)
 	key   func(T) string
 	made  func(T) time.Time // when an entry last changed; nil if unknown
 	visit func(T, place) error
-	// first is whether this is the first attempt, limit the longest list in
-	// pages.
-	first bool
-	limit int
+	// before is what the attempt before saw, nil for the first. limit is the
+	// longest list in pages.
+	before map[string]struct{}
+	limit  int
 
 	began  time.Time // by the registry's clock
 	start  int       // total at the beginning
@@ -94,10 +95,19 @@ func (w *walk[T]) run(ctx context.Context, from place) error {
 			return errChanged
 		}
 	}
-	if w.passed+len(w.seen) != w.total || w.first && w.newer > w.total-w.start {
+	if w.passed+len(w.seen) != w.total || w.newer > w.total-w.start && !w.sawAllAgain() {
 		return errChanged
 	}
 	return nil
+}
+
+func (w *walk[T]) sawAllAgain() bool {
+	for k := range w.before {
+		if _, again := w.seen[k]; !again {
+			return false
+		}
+	}
+	return w.before != nil
 }
 
 // skip answers how many entries of a page were visited before an interruption.

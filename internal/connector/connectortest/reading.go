@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 
 	"portolan"
 	"portolan/internal/connector"
@@ -27,29 +26,14 @@ type image struct {
 	facts connector.Facts
 }
 
-// memory implements connector.Known.
+// memory is a Memory of the tags of all repositories.
 type memory struct {
-	mu    sync.Mutex
-	facts map[portolan.Digest]connector.Facts
-	tags  map[string]portolan.Digest // by repository and tag
-	path  string
+	Memory
+	tags map[string]portolan.Digest // by repository and tag
+	path string
 }
 
-func newMemory() *memory {
-	return &memory{facts: map[portolan.Digest]connector.Facts{}, tags: map[string]portolan.Digest{}}
-}
-
-func (m *memory) Facts(_ context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known := map[portolan.Digest]connector.Facts{}
-	for _, d := range digests {
-		if f, ok := m.facts[d]; ok {
-			known[d] = f
-		}
-	}
-	return known, nil
-}
+func newMemory() *memory { return &memory{tags: map[string]portolan.Digest{}} }
 
 func (m *memory) Resolved(tag string) (portolan.Digest, bool) {
 	d, ok := m.tags[m.path+"\n"+tag]
@@ -134,9 +118,7 @@ func (r *reading) take(path string, row connector.Row, err error, known *memory)
 		}
 		known.tags[path+"\n"+t.Name] = row.Digest
 	}
-	if row.Complete() {
-		known.facts[row.Digest] = row.Facts
-	}
+	known.Learn(row)
 	if row.Complete() || found.facts.Kind == "" {
 		found.facts = row.Facts
 	}

@@ -3,9 +3,7 @@ package oci
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -23,8 +21,6 @@ const (
 	// is cut short has always got somewhere.
 	minChunk, maxChunk = 4, 256
 	quick, slow        = time.Second, 4 * time.Second
-	// maxFailedRows ends a list of which nothing good can come any more.
-	maxFailedRows = 16
 )
 
 // reading is the reading of one repository.
@@ -164,30 +160,20 @@ func (r *reading) yield(f *found, cut bool, yield func(connector.Row, error) boo
 		}
 		row.Facts = connector.Facts{Kind: portolan.KindAccessory}
 	}
-	if cut && f.err != nil && fatal(f.err) {
+	if cut && f.err != nil && connector.Fatal(f.err) {
 		return nil
 	}
 	if f.err != nil {
 		r.failed++
-		row.Err = r.about(f.tag, f.err)
+		row.Err = connector.AboutTag(f.tag, f.err)
 	}
 	if !yield(row, nil) {
 		return errStopped
 	}
-	if r.failed > maxFailedRows {
-		// Not wrapped: a tag that does not exist is no repository that does not.
-		return connector.Errorf(connector.ClassOf(f.err), "More than %d tags of %s could not be read, the last because: %v", maxFailedRows, r.listing.Repository.Path, f.err)
+	if r.failed > connector.MaxFailedRows {
+		return connector.TooManyFailed(r.listing.Repository.Path, row.Err)
 	}
 	return nil
-}
-
-// about says which tag an error is about.
-func (r *reading) about(tag string, err error) error {
-	about := &connector.Error{Class: connector.ClassOf(err), Message: fmt.Sprintf("Tag %q: %v", tag, err), Err: err}
-	if known, ok := errors.AsType[*connector.Error](err); ok {
-		about.Remedy = known.Remedy
-	}
-	return about
 }
 
 // addFacts completes what was found with what is known of its digests, and
@@ -297,21 +283,8 @@ func together(ctx context.Context, n int, do func(ctx context.Context, i int) er
 	return ctx.Err()
 }
 
-// fatal reports whether an error ends the reading of the repository, rather
-// than failing one row: all but a refusal of this one manifest (401 is about
-// us) and content that cannot be used.
-func fatal(err error) bool {
-	if status, ok := errors.AsType[*connector.StatusError](err); ok {
-		return status.Status == http.StatusUnauthorized
-	}
-	if e, ok := errors.AsType[*connector.Error](err); ok {
-		return e.Class != portolan.ServerFailure
-	}
-	return true
-}
-
 func fatalOnly(err error) error {
-	if err != nil && fatal(err) {
+	if err != nil && connector.Fatal(err) {
 		return err
 	}
 	return nil

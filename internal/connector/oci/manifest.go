@@ -2,8 +2,8 @@ package oci
 
 import (
 	"context"
+	"maps"
 	"net/http"
-	"strings"
 
 	"portolan"
 	"portolan/internal/connector"
@@ -29,8 +29,34 @@ func (r *reading) understand(ctx context.Context, reference, contentType string,
 	if err != nil {
 		return connector.Facts{}, err
 	}
-	budget := connector.MaxChildren
-	return r.classify(ctx, m, connector.MaxNesting, &budget)
+	return connector.Lookup{Known: r.known, Read: r.child}.Facts(ctx, m)
+}
+
+// known answers what the engine knows and what was read lately.
+func (r *reading) known(ctx context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
+	known := map[portolan.Digest]connector.Facts{}
+	for _, d := range digests {
+		if f, ok := r.facts.get(d); ok {
+			known[d] = f
+		}
+	}
+	remembered, err := r.listing.Known.Facts(ctx, digests)
+	maps.Copy(known, remembered)
+	return known, err
+}
+
+// child reads a child of an index. An index within an index is not remembered:
+// how deep it is followed depends on where it was found.
+func (r *reading) child(ctx context.Context, d portolan.Digest) (connector.Manifest, error) {
+	contentType, body, err := r.verified(ctx, d)
+	if err != nil {
+		return connector.Manifest{}, err
+	}
+	m, err := r.parse(string(d), contentType, body)
+	if err == nil && !m.Index() {
+		r.facts.put(d, connector.Classify(m))
+	}
+	return m, err
 }
 
 // verified gets a manifest by its digest and proves that it is that one.
@@ -65,77 +91,4 @@ func (r *reading) parse(reference, contentType string, body []byte) (connector.M
 
 func (r *reading) unusable(reference string, err error) error {
 	return connector.Errorf(portolan.ServerFailure, "%s answered for %s of %s: %w", r.base.Host, reference, r.listing.Repository.Path, err)
-}
-
-// classify looks into an index until the first child that is an image. A
-// child that cannot be read does not decide; if no other does, it is not
-// guessed.
-func (r *reading) classify(ctx context.Context, m connector.Manifest, levels int, budget *int) (connector.Facts, error) {
-	if !m.Index() {
-		return connector.Classify(m), nil
-	}
-	if m.Subject != "" || levels == 0 {
-		return connector.ClassifyIndex(m, nil), nil
-	}
-	children := candidates(m)
-	known, err := r.listing.Known.Facts(ctx, children)
-	if err != nil {
-		return connector.Facts{}, err
-	}
-	var unread error
-	for _, d := range children {
-		f, ok := known[d]
-		if !ok {
-			if *budget--; *budget < 0 {
-				break
-			}
-			if f, err = r.child(ctx, d, levels-1, budget); err != nil {
-				if fatal(err) {
-					return connector.Facts{}, err
-				}
-				unread = err
-				continue
-			}
-		}
-		if f.Kind == portolan.KindImage {
-			return connector.ClassifyIndex(m, &f), nil
-		}
-	}
-	if unread != nil {
-		return connector.Facts{}, unread
-	}
-	return connector.ClassifyIndex(m, nil), nil
-}
-
-// child reads one child. An index within an index is not remembered: how
-// deep it is followed depends on where it was found.
-func (r *reading) child(ctx context.Context, d portolan.Digest, levels int, budget *int) (connector.Facts, error) {
-	if f, ok := r.facts.get(d); ok {
-		return f, nil
-	}
-	contentType, body, err := r.verified(ctx, d)
-	if err != nil {
-		return connector.Facts{}, err
-	}
-	m, err := r.parse(string(d), contentType, body)
-	if err != nil {
-		return connector.Facts{}, err
-	}
-	f, err := r.classify(ctx, m, levels, budget)
-	if err == nil && !m.Index() {
-		r.facts.put(d, f)
-	}
-	return f, err
-}
-
-// candidates are the digests of the children that may be images.
-func candidates(m connector.Manifest) []portolan.Digest {
-	var list []portolan.Digest
-	for _, c := range m.Candidates() {
-		d, err := portolan.ParseDigest(c.Digest)
-		if err == nil && (c.MediaType == "" || strings.Contains(connector.ManifestTypes, c.MediaType)) {
-			list = append(list, d)
-		}
-	}
-	return list
 }

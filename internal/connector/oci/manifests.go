@@ -32,7 +32,7 @@ func (m *Manifests) Complete(ctx context.Context, d connector.Doer, l *connector
 	err := r.addFacts(ctx, list)
 	l.ManifestsRead += int(r.manifests.Swap(0))
 	for i, f := range list {
-		if f.err == nil || !fatal(f.err) {
+		if f.err == nil || !connector.Fatal(f.err) {
 			rows[at[i]].Facts, rows[at[i]].Err = f.facts, f.err
 		}
 	}

@@ -111,42 +111,6 @@ func open(t testing.TB, h http.Handler, credential portolan.Credential, scope ..
 	return s
 }
 
-// memory is what the engine remembers.
-type memory struct {
-	mu    sync.Mutex
-	facts map[portolan.Digest]connector.Facts
-	tags  map[string]portolan.Digest
-}
-
-func newMemory() *memory {
-	return &memory{facts: map[portolan.Digest]connector.Facts{}, tags: map[string]portolan.Digest{}}
-}
-
-func (m *memory) Facts(_ context.Context, digests []portolan.Digest) (map[portolan.Digest]connector.Facts, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known := map[portolan.Digest]connector.Facts{}
-	for _, d := range digests {
-		if f, ok := m.facts[d]; ok {
-			known[d] = f
-		}
-	}
-	return known, nil
-}
-
-func (m *memory) Resolved(tag string) (portolan.Digest, bool) {
-	d, ok := m.tags[tag]
-	return d, ok
-}
-
-func (m *memory) learn(row *connector.Row) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if row.Complete() {
-		m.facts[row.Digest] = row.Facts
-	}
-}
-
 func repositories(ctx context.Context, s connector.Source, after string) ([]connector.Repository, error) {
 	var list []connector.Repository
 	for r, err := range s.Repositories(ctx, after) {
@@ -158,14 +122,14 @@ func repositories(ctx context.Context, s connector.Source, after string) ([]conn
 	return list, nil
 }
 
-func images(ctx context.Context, s connector.Source, path string, known *memory) ([]connector.Row, *connector.Listing, error) {
+func images(ctx context.Context, s connector.Source, path string, known *connectortest.Memory) ([]connector.Row, *connector.Listing, error) {
 	l := &connector.Listing{Repository: connector.Repository{Path: path}, Known: known}
 	var rows []connector.Row
 	for row, err := range s.Images(ctx, l) {
 		if err != nil {
 			return rows, l, err
 		}
-		known.learn(&row)
+		known.Learn(row)
 		rows = append(rows, row)
 	}
 	return rows, l, nil

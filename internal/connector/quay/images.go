@@ -3,9 +3,7 @@ package quay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"net/http"
 	"slices"
 	"sync/atomic"
 
@@ -15,12 +13,8 @@ import (
 	"portolan/internal/connector"
 )
 
-const (
-	// workers is how many manifests of one repository are read at once.
-	workers = 4
-	// maxFailedRows ends a list of which nothing good can come any more.
-	maxFailedRows = 16
-)
+// workers is how many manifests of one repository are read at once.
+const workers = 4
 
 // reading is the reading of one repository.
 type reading struct {
@@ -140,10 +134,12 @@ func (r *reading) chunk(ctx context.Context, rows []connector.Row, known map[por
 		if lacks(row) {
 			f, ok := known[row.Digest]
 			cause := failed[row.Digest]
-			if err != nil && !ok && (cause == nil || fatal(cause)) {
+			if err != nil && !ok && (cause == nil || connector.Fatal(cause)) {
 				return err
 			}
-			row.Facts, row.Err = f, r.about(row.Tags[0].Name, cause)
+			if row.Facts = f; cause != nil {
+				row.Err = connector.AboutTag(row.Tags[0].Name, cause)
+			}
 		}
 		if !r.yield(*row, nil) {
 			return errStop
@@ -151,9 +147,8 @@ func (r *reading) chunk(ctx context.Context, rows []connector.Row, known map[por
 		if row.Err == nil {
 			continue
 		}
-		if r.failed++; r.failed > maxFailedRows {
-			// Not wrapped: a manifest that does not exist is no repository that does not.
-			return connector.Errorf(connector.ClassOf(row.Err), "More than %d tags of %s could not be read, the last because: %v", maxFailedRows, r.listing.Repository.Path, row.Err)
+		if r.failed++; r.failed > connector.MaxFailedRows {
+			return connector.TooManyFailed(r.listing.Repository.Path, row.Err)
 		}
 	}
 	return err
@@ -175,7 +170,7 @@ func (r *reading) fetch(ctx context.Context, rows []connector.Row, known map[por
 	for i, d := range wanted {
 		group.Go(func() error {
 			facts[i], errs[i] = r.facts(inner, d)
-			if errs[i] != nil && fatal(errs[i]) {
+			if errs[i] != nil && connector.Fatal(errs[i]) {
 				return errs[i]
 			}
 			return nil
@@ -193,29 +188,4 @@ func (r *reading) fetch(ctx context.Context, rows []connector.Row, known map[por
 		err = ctx.Err()
 	}
 	return failed, err
-}
-
-// about says which tag an error is about, nil for none.
-func (r *reading) about(tag string, err error) error {
-	if err == nil {
-		return nil
-	}
-	about := &connector.Error{Class: connector.ClassOf(err), Message: fmt.Sprintf("Tag %q: %v", tag, err), Err: err}
-	if known, ok := errors.AsType[*connector.Error](err); ok {
-		about.Remedy = known.Remedy
-	}
-	return about
-}
-
-// fatal reports whether an error ends the reading of the repository, rather
-// than failing one row: all but a refusal of this one manifest (401 is about
-// us) and content that cannot be used.
-func fatal(err error) bool {
-	if status, ok := errors.AsType[*connector.StatusError](err); ok {
-		return status.Status == http.StatusUnauthorized
-	}
-	if e, ok := errors.AsType[*connector.Error](err); ok {
-		return e.Class != portolan.ServerFailure
-	}
-	return true
 }

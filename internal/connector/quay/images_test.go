@@ -14,6 +14,7 @@ import (
 
 	"portolan"
 	"portolan/internal/connector"
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/quay/quaytest"
 )
 
@@ -80,7 +81,7 @@ func TestKinds(t *testing.T) {
 			if tt.change != nil {
 				tt.change(r)
 			}
-			rows, l, err := images(t.Context(), open(t, quaytest.New(m), tokens("acme")), "acme/api", newMemory())
+			rows, l, err := images(t.Context(), open(t, quaytest.New(m), tokens("acme")), "acme/api", &connectortest.Memory{})
 			if err != nil || len(rows) != 1 || l.Listed != 1 {
 				t.Fatal(rows, l.Listed, err)
 			}
@@ -112,7 +113,7 @@ func TestRow(t *testing.T) {
 		},
 	}
 	for _, path := range []string{"acme/api", "acme/many"} {
-		rows, _, err := images(t.Context(), s, path, newMemory())
+		rows, _, err := images(t.Context(), s, path, &connectortest.Memory{})
 		if err != nil || len(rows) == 0 {
 			t.Fatal(err)
 		}
@@ -124,7 +125,7 @@ func TestRow(t *testing.T) {
 }
 
 // inventory is the count that ends up in ImageCount.
-func inventory(t *testing.T, s connector.Source, known *memory) (digests, rows, manifests int) {
+func inventory(t *testing.T, s connector.Source, known *connectortest.Memory) (digests, rows, manifests int) {
 	t.Helper()
 	list, err := repositories(t.Context(), s, "")
 	if err != nil {
@@ -152,7 +153,7 @@ func TestCounts(t *testing.T) {
 	m := quaytest.Model{Now: now.Now, Tokens: []quaytest.Token{reader()}}
 	fake := quaytest.New(m)
 	s := open(t, fake, tokens("acme"))
-	known := newMemory()
+	known := &connectortest.Memory{}
 	for i, step := range []struct {
 		name                     string
 		change                   func(m *quaytest.Model)
@@ -186,7 +187,7 @@ func TestTooManyFailures(t *testing.T) {
 		m.Push("acme/api", fmt.Sprintf("v%02d", i), ociImage, imageOf(fmt.Sprint(i)))
 	}
 	clear(m.Find("acme/api").Manifests)
-	rows, _, err := images(t.Context(), open(t, quaytest.New(m), tokens("acme")), "acme/api", newMemory())
+	rows, _, err := images(t.Context(), open(t, quaytest.New(m), tokens("acme")), "acme/api", &connectortest.Memory{})
 	mustFail(t, err, portolan.ServerFailure, "More than 16 tags")
 	if isNotExist(err) || len(rows) != 17 {
 		t.Errorf("%d rows, %v", len(rows), err)
@@ -212,7 +213,7 @@ func TestHiddenManifest(t *testing.T) {
 			m.Push("acme/api", "1", ociImage, imageOf("a"))
 			hidden := quaytest.Manifest{MediaType: ociImage, Data: imageOf("a"), Hidden: true}
 			m.Find("acme/api").Manifests[quaytest.Digest(hidden.Data)] = hidden
-			rows, _, err := images(t.Context(), open(t, quaytest.New(m), tt.credential), "acme/api", newMemory())
+			rows, _, err := images(t.Context(), open(t, quaytest.New(m), tt.credential), "acme/api", &connectortest.Memory{})
 			if tt.class != "" {
 				mustFail(t, err, tt.class)
 				return
@@ -233,7 +234,7 @@ func TestCutShort(t *testing.T) {
 	}
 	fake := quaytest.New(m)
 	s := open(t, fake, tokens("acme"))
-	known := newMemory()
+	known := &connectortest.Memory{}
 	got := 0
 	for attempt := 1; ; attempt++ {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -268,7 +269,7 @@ func FuzzAnswers(f *testing.F) {
 		if list, err := repositories(ctx, s, ""); err != nil && len(list) > 0 && !json.Valid([]byte(body)) {
 			t.Fatalf("%d repositories of what is no JSON", len(list))
 		}
-		rows, l, err := images(ctx, s, "acme/api", newMemory())
+		rows, l, err := images(ctx, s, "acme/api", &connectortest.Memory{})
 		if err == nil && l.Listed != len(rows) {
 			t.Fatalf("%d listed, %d rows", l.Listed, len(rows))
 		}

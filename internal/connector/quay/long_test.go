@@ -114,7 +114,7 @@ func TestLongListMoves(t *testing.T) {
 			m.Now = now.Now
 			m.Find("acme/many").Manifests[quaytest.Digest(imageOf("n"))] = quaytest.Manifest{MediaType: ociImage, Data: imageOf("n")}
 			fake := quaytest.New(m)
-			known := newMemory()
+			known := &connectortest.Memory{}
 			warm(t, known, "many", "n")
 			lost := map[string]bool{}
 			fake.Before(func(n int, r *http.Request) {
@@ -161,14 +161,12 @@ func deleteAll(m *quaytest.Model, name func(int) string, now bool, lost map[stri
 }
 
 // warm makes the images of seeds known, so that no manifest is read.
-func warm(t testing.TB, known *memory, seeds ...string) {
+func warm(t testing.TB, known *connectortest.Memory, seeds ...string) {
 	t.Helper()
 	for _, seed := range seeds {
-		parsed, err := connector.ParseManifest("", []byte(imageOf(seed)))
-		if err != nil {
+		if err := known.LearnManifest([]byte(imageOf(seed))); err != nil {
 			t.Fatal(err)
 		}
-		known.facts[portolan.Digest(quaytest.Digest(imageOf(seed)))] = connector.Classify(parsed)
 	}
 }
 
@@ -192,7 +190,7 @@ func TestLongListWithoutEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, l, err := images(t.Context(), s, "acme/many", newMemory())
+	_, l, err := images(t.Context(), s, "acme/many", &connectortest.Memory{})
 	mustFail(t, err, portolan.ServerFailure, "acme/many")
 	if !errors.Is(err, connector.ErrTruncated) || !l.Truncated {
 		t.Errorf("%v, truncated %t", err, l.Truncated)
@@ -208,18 +206,16 @@ func TestLongListResumes(t *testing.T) {
 	m.Now = now.Now
 	fake := quaytest.New(m)
 	s := openDirect(t, fake)
-	known := newMemory()
+	known := &connectortest.Memory{}
 	warm(t, known, "many", "n")
 	all, _, err := images(t.Context(), s, "acme/many", known)
 	if err != nil || len(all) != 1_000 {
 		t.Fatal(len(all), err)
 	}
 	for _, cut := range []int{0, 99, 100, 457, 998, 999} {
-		resumed := newMemory()
+		resumed := &connectortest.Memory{}
 		warm(t, resumed, "many", "n")
-		for _, row := range all[:cut+1] {
-			resumed.tags[row.Tags[0].Name] = row.Digest
-		}
+		resumed.Interrupted(all[:cut+1]...)
 		// A tag that is still to come goes to the front meanwhile.
 		now.pass(time.Hour)
 		moved := all[min(cut+50, 999)].Tags[0].Name
@@ -249,7 +245,7 @@ func TestHundredThousandTags(t *testing.T) {
 	const count = 100_000
 	fake := quaytest.New(model(map[string]int{"acme/many": count}))
 	s := openDirect(t, fake)
-	known := newMemory()
+	known := &connectortest.Memory{}
 	warm(t, known, "many")
 	var before, during runtime.MemStats
 	rows := 0

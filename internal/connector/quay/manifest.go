@@ -18,8 +18,7 @@ func (r *reading) facts(ctx context.Context, d portolan.Digest) (connector.Facts
 	if err != nil {
 		return connector.Facts{}, err
 	}
-	budget := connector.MaxChildren
-	return r.classify(ctx, m, connector.MaxNesting, &budget)
+	return connector.Lookup{Known: r.listing.Known.Facts, Read: r.manifest}.Facts(ctx, m)
 }
 
 // manifest reads a manifest and proves that it is the digest's. The API does
@@ -87,64 +86,4 @@ func (r *reading) verified(d portolan.Digest, contentType string, body []byte) (
 		return m, connector.Errorf(portolan.ServerFailure, "%s answered for %s of %s: %w", r.base.Host, d, r.listing.Repository.Path, err)
 	}
 	return m, nil
-}
-
-// classify looks into an index until the first child that is an image. A
-// child that cannot be read does not decide (of a mirrored index only some
-// platforms may be there); if no other does, it is not guessed.
-func (r *reading) classify(ctx context.Context, m connector.Manifest, levels int, budget *int) (connector.Facts, error) {
-	if !m.Index() {
-		return connector.Classify(m), nil
-	}
-	if m.Subject != "" || levels == 0 {
-		return connector.ClassifyIndex(m, nil), nil
-	}
-	children := candidates(m)
-	known, err := r.listing.Known.Facts(ctx, children)
-	if err != nil {
-		return connector.Facts{}, err
-	}
-	var unread error
-	for _, d := range children {
-		f, ok := known[d]
-		if !ok {
-			if *budget--; *budget < 0 {
-				break
-			}
-			if f, err = r.child(ctx, d, levels-1, budget); err != nil {
-				if fatal(err) {
-					return connector.Facts{}, err
-				}
-				unread = err
-				continue
-			}
-		}
-		if f.Kind == portolan.KindImage {
-			return connector.ClassifyIndex(m, &f), nil
-		}
-	}
-	if unread != nil {
-		return connector.Facts{}, unread
-	}
-	return connector.ClassifyIndex(m, nil), nil
-}
-
-func (r *reading) child(ctx context.Context, d portolan.Digest, levels int, budget *int) (connector.Facts, error) {
-	m, err := r.manifest(ctx, d)
-	if err != nil {
-		return connector.Facts{}, err
-	}
-	return r.classify(ctx, m, levels, budget)
-}
-
-// candidates are the digests of the children that may be images.
-func candidates(m connector.Manifest) []portolan.Digest {
-	var list []portolan.Digest
-	for _, c := range m.Candidates() {
-		d, err := portolan.ParseDigest(c.Digest)
-		if err == nil && (c.MediaType == "" || strings.Contains(connector.ManifestTypes, c.MediaType)) {
-			list = append(list, d)
-		}
-	}
-	return list
 }

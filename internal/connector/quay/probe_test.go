@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"portolan"
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/quay/quaytest"
 )
 
@@ -172,7 +173,7 @@ func TestRefusals(t *testing.T) {
 			fake := quaytest.New(model(map[string]int{"acme/api": 3}))
 			fake.Inject(1, tt.fault)
 			fake.Inject(2, tt.fault) // the client asks again on a fresh connection
-			_, _, err := images(t.Context(), open(t, fake, tokens("acme")), "acme/api", newMemory())
+			_, _, err := images(t.Context(), open(t, fake, tokens("acme")), "acme/api", &connectortest.Memory{})
 			mustFail(t, err, tt.class, tt.words...)
 			if gone := isNotExist(err); gone != (name == "not_found") {
 				t.Errorf("%v: is it gone? %t", err, gone)
@@ -200,7 +201,7 @@ func TestRepositoryThatIsNotThere(t *testing.T) {
 			t.Parallel()
 			m := model(map[string]int{"acme/api": 1})
 			m.Tokens = []quaytest.Token{tt.token}
-			_, _, err := images(t.Context(), open(t, quaytest.New(m), tt.credential), "acme/gone", newMemory())
+			_, _, err := images(t.Context(), open(t, quaytest.New(m), tt.credential), "acme/gone", &connectortest.Memory{})
 			mustFail(t, err, tt.class, "acme")
 			if isNotExist(err) != tt.gone {
 				t.Errorf("%v: is it gone? %t", err, isNotExist(err))

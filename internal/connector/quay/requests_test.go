@@ -5,11 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/quay/quaytest"
 )
 
 // readAll reads a registry as the engine does.
-func readAll(t *testing.T, fake *quaytest.Server, known *memory) (rows, manifests int) {
+func readAll(t *testing.T, fake *quaytest.Server, known *connectortest.Memory) (rows, manifests int) {
 	t.Helper()
 	s := openDirect(t, fake)
 	if _, err := s.Probe(t.Context()); err != nil {
@@ -54,7 +55,7 @@ func TestRequestCounts(t *testing.T) {
 			}
 			every := 2 + (len(tt.counts)+99)/100 + 1 + tt.lists
 			fake := quaytest.New(model(tt.counts))
-			known := newMemory()
+			known := &connectortest.Memory{}
 			for _, reading := range []struct {
 				name            string
 				requests, reads int
@@ -89,7 +90,7 @@ func TestTooFast(t *testing.T) {
 	m.Now, m.Burst = now.Now, 5
 	fake := quaytest.New(m)
 	s, transport := openPatient(t, fake, now)
-	_, rows, _ := inventory(t, s, newMemory())
+	_, rows, _ := inventory(t, s, &connectortest.Memory{})
 	if rows != 60 || transport.Meter().Throttled() <= 0 {
 		t.Errorf("%d rows, throttled for %s", rows, transport.Meter().Throttled())
 	}

@@ -3,19 +3,22 @@ package acrtest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"portolan/internal/connector/scripted"
 )
 
 // Server is a fake registry with its API and token server. It is an
 // http.Handler, safe for concurrent use, that tells its parts by the host.
 type Server struct {
+	scripted.Script
+
 	mu     sync.Mutex
 	model  Model
-	log    []Request
-	before func(n int, r *http.Request)
 	fail   map[string][]Failure
 	nonces map[string]bool
 	logins map[string]login    // temporary, by user
@@ -27,13 +30,8 @@ type login struct {
 	until    time.Time
 }
 
-// Request is a request that the server got.
-type Request struct {
-	Host, Path, Query string
-	Action            string // of a call of the API
-	User              string // of Basic
-	Header            http.Header
-}
+// Request is that of a script.
+type Request = scripted.Request
 
 // Failure is what an action answers instead.
 type Failure struct {
@@ -67,14 +65,6 @@ func (s *Server) Update(change func(*Model)) {
 	s.model.fill()
 }
 
-// Before sets a function that is called before request n, counted from 1, is
-// answered. It may call Update.
-func (s *Server) Before(f func(n int, r *http.Request)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = f
-}
-
 // Fail has the next calls of an action answered with failures, each once.
 func (s *Server) Fail(action string, f ...Failure) {
 	s.mu.Lock()
@@ -82,31 +72,14 @@ func (s *Server) Fail(action string, f ...Failure) {
 	s.fail[action] = append(s.fail[action], f...)
 }
 
-// Requests answers all requests so far, in the order in which they came.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.log...)
-}
-
-// Reset forgets the requests; the next is number 1 again.
-func (s *Server) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log = nil
-}
-
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	user, _, _ := r.BasicAuth()
-	s.mu.Lock()
-	s.log = append(s.log, Request{
-		Host: r.Host, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Action: r.Header.Get("X-Acs-Action"), User: user, Header: r.Header.Clone(),
-	})
-	n, before := len(s.log), s.before
-	s.mu.Unlock()
-	if before != nil {
-		before(n, r)
+	if _, fault := s.Note(r); fault != nil {
+		if !fault.Break(w, r) {
+			maps.Copy(w.Header(), fault.Header)
+			http.Error(w, fault.Body, fault.Status)
+		}
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

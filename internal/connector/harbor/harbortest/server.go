@@ -7,43 +7,29 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"portolan/internal/connector/scripted"
 )
 
 // Server is a fake Harbor. It is an http.Handler, safe for concurrent use.
 type Server struct {
+	scripted.Script
+
 	mu     sync.Mutex
 	model  Model
 	locked map[string]time.Time // user names, until when
-	log    []Request
-	faults map[int]Fault
-	before func(n int, r *http.Request)
 }
 
-// Request is a request that the server got.
-type Request struct {
-	Method string
-	Path   string // escaped, as sent
-	Query  string
-	User   string // "" if anonymous
-	Header http.Header
-}
+// Request is that of a script.
+type Request = scripted.Request
 
-// Fault is what a request gets instead of an answer.
-type Fault struct {
-	// Status, Header and Body are answered, unless Hang or Close is set.
-	Status int
-	Header http.Header
-	Body   string
-	// Hang answers nothing until the caller gives up.
-	Hang bool
-	// Close closes the connection without an answer.
-	Close bool
-}
+// Fault is that of a script.
+type Fault = scripted.Fault
 
 // New makes a server that holds the model.
 func New(m Model) *Server {
 	m.fill()
-	return &Server{model: m, locked: map[string]time.Time{}, faults: map[int]Fault{}}
+	return &Server{model: m, locked: map[string]time.Time{}}
 }
 
 // Update changes the model between requests.
@@ -54,75 +40,19 @@ func (s *Server) Update(change func(*Model)) {
 	s.model.fill()
 }
 
-// Before sets a function that is called before request n, counted from 1, is
-// answered. It may call Update.
-func (s *Server) Before(f func(n int, r *http.Request)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = f
-}
-
-// Inject makes request n, counted from 1, fail.
-func (s *Server) Inject(n int, f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults[n] = f
-}
-
-// Requests answers all requests so far, in the order in which they came.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.log...)
-}
-
-// Reset forgets the requests and faults; the next request is number 1 again.
-func (s *Server) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log, s.faults = nil, map[int]Fault{}
-}
-
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	n, fault, before := s.note(r)
-	if before != nil {
-		before(n, r)
-	}
+	n, fault := s.Note(r)
 	if fault != nil {
-		fault.serve(w, r, n)
+		if !fault.Break(w, r) {
+			answer{status: fault.Status, header: fault.Header.Clone(), body: fault.Body}.write(w, n)
+		}
 		return
 	}
 	s.mu.Lock()
 	a := s.answer(r)
 	s.mu.Unlock()
 	a.write(w, n)
-}
-
-func (s *Server) note(r *http.Request) (int, *Fault, func(int, *http.Request)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	user, _, _ := r.BasicAuth()
-	s.log = append(s.log, Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, User: user, Header: r.Header.Clone()})
-	n := len(s.log)
-	if f, ok := s.faults[n]; ok {
-		return n, &f, s.before
-	}
-	return n, nil, s.before
-}
-
-func (f *Fault) serve(w http.ResponseWriter, r *http.Request, n int) {
-	switch {
-	case f.Hang:
-		<-r.Context().Done()
-	case f.Close:
-		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			_ = conn.Close()
-		}
-	default:
-		a := answer{status: f.Status, header: f.Header.Clone(), body: f.Body}
-		a.write(w, n)
-	}
 }
 
 // answer is a response before it is written.

@@ -7,15 +7,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"portolan/internal/connector/scripted"
 )
 
 // Server is a fake Quay. It is an http.Handler, safe for concurrent use.
 type Server struct {
-	mu     sync.Mutex
-	model  Model
-	log    []Request
-	faults map[int]Fault
-	before func(n int, r *http.Request)
+	scripted.Script
+
+	mu    sync.Mutex
+	model Model
 	// spent is how much of the burst is used up, counted at the time at.
 	spent float64
 	at    time.Time
@@ -28,28 +29,16 @@ type cached struct {
 	until time.Time // when one of them ends, zero for never
 }
 
-// Request is a request that the server got.
-type Request struct {
-	Method string
-	Path   string // escaped, as sent
-	Query  string
-	Header http.Header
-}
+// Request is that of a script.
+type Request = scripted.Request
 
-// Fault is what a request gets instead of an answer.
-type Fault struct {
-	// Status, Header and Body are answered, unless Close is set.
-	Status int
-	Header http.Header
-	Body   string
-	// Close closes the connection without an answer.
-	Close bool
-}
+// Fault is that of a script.
+type Fault = scripted.Fault
 
 // New makes a server that holds the model.
 func New(m Model) *Server {
 	m.fill()
-	return &Server{model: m, faults: map[int]Fault{}, cache: map[string]cached{}}
+	return &Server{model: m, cache: map[string]cached{}}
 }
 
 // Update changes the model between requests.
@@ -61,70 +50,18 @@ func (s *Server) Update(change func(*Model)) {
 	clear(s.cache)
 }
 
-// Before sets a function that is called before request n, counted from 1, is
-// answered. It may call Update.
-func (s *Server) Before(f func(n int, r *http.Request)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = f
-}
-
-// Inject makes request n, counted from 1, fail.
-func (s *Server) Inject(n int, f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults[n] = f
-}
-
-// Requests answers all requests so far, in the order in which they came.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Request(nil), s.log...)
-}
-
-// Reset forgets the requests and faults; the next request is number 1 again.
-func (s *Server) Reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log, s.faults = nil, map[int]Fault{}
-}
-
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fault, before, n := s.note(r)
-	if before != nil {
-		before(n, r)
-	}
-	if fault != nil {
-		fault.serve(w)
+	if _, fault := s.Note(r); fault != nil {
+		if !fault.Break(w, r) {
+			answer{status: fault.Status, header: fault.Header, body: fault.Body}.write(w)
+		}
 		return
 	}
 	s.mu.Lock()
 	a := s.answer(r)
 	s.mu.Unlock()
 	a.write(w)
-}
-
-func (s *Server) note(r *http.Request) (*Fault, func(int, *http.Request), int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.log = append(s.log, Request{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Header: r.Header.Clone()})
-	n := len(s.log)
-	if f, ok := s.faults[n]; ok {
-		return &f, s.before, n
-	}
-	return nil, s.before, n
-}
-
-func (f *Fault) serve(w http.ResponseWriter) {
-	if f.Close {
-		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			_ = conn.Close()
-		}
-		return
-	}
-	answer{status: f.Status, header: f.Header, body: f.Body}.write(w)
 }
 
 // answer is a response before it is written.
