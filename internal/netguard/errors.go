@@ -163,7 +163,7 @@ func unreachable(address string, err error) *Error {
 	return &Error{
 		Class:   portolan.ConnectFailure,
 		Message: fmt.Sprintf("Cannot reach %s from Portolan (%s).", address, reason(err)),
-		Remedy:  "Check address, port, firewall and access lists (the public access of ACR Enterprise Edition is off by default).",
+		Remedy:  "Check address, port, firewall and access lists.",
 		Err:     err,
 	}
 }

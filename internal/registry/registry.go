@@ -198,9 +198,36 @@ func (s *Service) stored(src *store.Source) (portolan.Credential, error) {
 	return c, err
 }
 
+// fits refuses what says how a registry is read for one that is not read.
+func fits(t portolan.RegistryType, f Fields) error {
+	if t.Pull() {
+		return nil
+	}
+	for _, p := range []struct {
+		name  string
+		given bool
+	}{
+		{"DomainName", f.DomainName != ""},
+		{"RegistryHostIp", f.HostIP != ""},
+		{"Port", f.Port != 0},
+		{"ProtocolType", f.Protocol != 0},
+		{"NetType", f.NetType != 0},
+		{"VpcId", f.VpcID != ""},
+		{"RegistryVersion", f.Version != ""},
+		{"UserName", f.UserName != ""},
+		{"Password", f.Password != ""},
+		{"ExtraParam", f.ExtraParam != ""},
+	} {
+		if p.given {
+			return portolan.Invalid(p.name, "cannot be changed of a registry of type CI/CD: it is not read, it reports its images")
+		}
+	}
+	return nil
+}
+
 func (s *Service) change(d *Draft, f Fields, clear []string, before *portolan.Registry) error {
-	if d.Registry.Type == portolan.CICD {
-		f = Fields{Name: f.Name, RegionID: f.RegionID, TransPerHour: f.TransPerHour, PersistenceDay: f.PersistenceDay, WhiteList: f.WhiteList, BlackList: f.BlackList}
+	if err := fits(d.Registry.Type, f); err != nil {
+		return err
 	}
 	empty(d, clear)
 	if err := s.apply(d, f); err != nil {

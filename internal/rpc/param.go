@@ -57,6 +57,8 @@ func (p *Param) Constraint() string {
 		return "one of " + strings.Join(p.Enum, ", ")
 	case p.Type == "boolean":
 		return "true or false"
+	case p.integer() && p.Min == math.MinInt64 && p.Max == math.MaxInt64:
+		return "an integer"
 	case p.integer():
 		return fmt.Sprintf("an integer from %d to %d", p.Min, p.Max)
 	case p.Ranged && p.Type == "string" && !p.List:

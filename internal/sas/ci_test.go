@@ -68,7 +68,10 @@ func TestChangeJenkinsImageRegistry(t *testing.T) {
 		if row.RegistryName != "renamed" || row.PersistenceDay != 9 || row.Token != fresh[:8]+"****" || fresh == token || row.GmtModified <= before.GmtModified {
 			t.Errorf("before %+v, after %+v", before, row)
 		}
-		must[modifyImageRegistryResponse](r, "ModifyImageRegistry", "Id", id, "WhiteList", "192.0.2.0/24", "DomainName", "elsewhere.example.com")
+		must[modifyImageRegistryResponse](r, "ModifyImageRegistry", "Id", id, "WhiteList", "192.0.2.0/24")
+		for _, field := range [][]string{{"DomainName", "elsewhere.example.com"}, {"Password", "secret"}, {"ExtraParam", `{"syncWindow":"22:00-06:00"}`}, {"ProtocolType", "1"}} {
+			refuse(r, "InvalidParameter", field[0]+" cannot be changed", "ModifyImageRegistry", append([]string{"Id", id, "WhiteList", "198.51.100.0/24"}, field...)...)
+		}
 		if row := r.entry(id); row.WhiteList != "192.0.2.0/24" || row.DomainName != "" {
 			t.Errorf("after ModifyImageRegistry %+v", row)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,9 +239,9 @@ func TestCutShort(t *testing.T) {
 	got := 0
 	for attempt := 1; ; attempt++ {
 		ctx, cancel := context.WithCancel(t.Context())
-		sent := 0
+		var sent atomic.Int64
 		fake.Before(func(int, *http.Request) {
-			if sent++; sent > 10 {
+			if sent.Add(1) > 10 {
 				cancel()
 			}
 		})
