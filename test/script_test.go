@@ -32,7 +32,12 @@ func portolan() {
 
 const examples = "../docs/examples"
 
-func TestExamples(t *testing.T) { run(t, examples) }
+func TestExamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("each calls one operation: nothing for a race detector to see that TestScripts does not show")
+	}
+	run(t, examples)
+}
 
 func TestScripts(t *testing.T) { run(t, "testdata") }
 

@@ -225,9 +225,12 @@ func (r *rig) killed(random *rand.Rand, hard bool) *portolan.Sync {
 // A huge repository is applied in parts.
 func TestHugeRepository(t *testing.T) {
 	t.Parallel()
+	n := 20_000
+	if testing.Short() {
+		n = 6_000 // still more than a transaction takes
+	}
 	storetest.Each(t, func(t *testing.T, url string) {
 		r := newRig(t, url)
-		const n = 20_000
 		r.cursors = true
 		r.fill("huge", 1, n)
 		s := r.sync(store.SyncRequest{})
