@@ -150,27 +150,34 @@ func (s *Service) exchange(ctx context.Context, token, own, vpcID string) error 
 		return &tunnel.RefusalError{Code: tunnel.CodeProtocol, Message: "The secret is not one of an agent: use an agent of the server's version."}
 	}
 	tokenHash, ownHash := s.tokens.Sum(token), s.secrets.Sum(own)
-	return s.DB.Update(ctx, func(tx *store.Tx) error {
-		a, err := tx.AgentByToken(ctx, tokenHash[:])
-		if errors.Is(err, store.ErrNotFound) {
-			return &tunnel.RefusalError{Code: CodeTokenUnknown, Message: "No agent was enrolled with this token. Make a new one: portolan agent enroll"}
-		}
-		if err != nil {
-			return err
-		}
-		if err := wanted(a, vpcID); err != nil {
-			return err
-		}
-		switch {
-		case secret.Equal(a.SecretHash, ownHash[:]):
-			return nil
-		case !a.Enrolled.IsZero():
-			return &tunnel.RefusalError{Code: CodeTokenUsed, Message: "The token was used already, and counts once. Make a new one: portolan agent enroll"}
-		case s.Now().After(a.TokenExpires):
-			return &tunnel.RefusalError{Code: CodeTokenExpired, Message: "The token expired at " + a.TokenExpires.Format(time.RFC3339) + ". Make a new one: portolan agent enroll"}
-		}
-		return tx.EnrolAgent(ctx, a.ID, ownHash[:])
-	})
+	err := s.DB.FindAgentToken(ctx, tokenHash[:])
+	if err == nil {
+		err = s.DB.Update(ctx, func(tx *store.Tx) error { return s.spend(ctx, tx, tokenHash[:], ownHash[:], vpcID) })
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return &tunnel.RefusalError{Code: CodeTokenUnknown, Message: "No agent was enrolled with this token. Make a new one: portolan agent enroll"}
+	}
+	return err
+}
+
+// spend uses a token up; store.ErrNotFound if it is gone by now.
+func (s *Service) spend(ctx context.Context, tx *store.Tx, tokenHash, ownHash []byte, vpcID string) error {
+	a, err := tx.AgentByToken(ctx, tokenHash)
+	if err != nil {
+		return err
+	}
+	if err := wanted(a, vpcID); err != nil {
+		return err
+	}
+	switch {
+	case secret.Equal(a.SecretHash, ownHash):
+		return nil
+	case !a.Enrolled.IsZero():
+		return &tunnel.RefusalError{Code: CodeTokenUsed, Message: "The token was used already, and counts once. Make a new one: portolan agent enroll"}
+	case s.Now().After(a.TokenExpires):
+		return &tunnel.RefusalError{Code: CodeTokenExpired, Message: "The token expired at " + a.TokenExpires.Format(time.RFC3339) + ". Make a new one: portolan agent enroll"}
+	}
+	return tx.EnrolAgent(ctx, a.ID, ownHash)
 }
 
 // authenticate answers who has a secret.

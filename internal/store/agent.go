@@ -85,6 +85,15 @@ func (tx *Tx) AgentByToken(ctx context.Context, tokenHash []byte) (*Agent, error
 	return tx.agent(ctx, `token_hash = $1 @LOCK`, tokenHash)
 }
 
+// FindAgentToken answers nil if an agent has the token, ErrNotFound if none
+// does. It takes no lock that a stranger could keep others waiting with.
+func (db *DB) FindAgentToken(ctx context.Context, tokenHash []byte) error {
+	return db.View(ctx, func(tx *Tx) error {
+		_, err := tx.agent(ctx, `token_hash = $1`, tokenHash)
+		return err
+	})
+}
+
 // AgentBySecret finds an agent by its own secret; ErrNotFound if there is none.
 func (db *DB) AgentBySecret(ctx context.Context, secretHash []byte) (a *Agent, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
