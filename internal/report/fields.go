@@ -75,6 +75,9 @@ func (f *Fields) report(now time.Time) (q store.Report, err error) {
 
 // path is the repository's path, whose parts are not empty and have no spaces.
 func (f *Fields) path() (string, error) {
+	if f.RepoName == "" {
+		return "", portolan.Missing("RepoName")
+	}
 	path := f.RepoName
 	for _, p := range []struct{ name, text string }{{"Namespace", f.Namespace}, {"RepoName", f.RepoName}} {
 		if p.text == "" {
