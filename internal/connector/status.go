@@ -107,3 +107,16 @@ func plainToTLS(resp *http.Response, body []byte) bool {
 	return resp.StatusCode == http.StatusBadRequest && resp.Request.URL.Scheme == "http" &&
 		strings.Contains(text, "http request") && strings.Contains(text, "https")
 }
+
+// Unexpected says of an answer that no source has a word for of its own what
+// was being done when it came.
+func Unexpected(host string, s *StatusError, doing string) *Error {
+	switch {
+	case s.Status == http.StatusNotFound:
+		return Errorf(portolan.ServerFailure, "%s answered 404 when %s: it does not exist there.", host, doing)
+	case s.Status/100 == 3:
+		return Errorf(portolan.ServerFailure, "%s redirects to where credentials must not go.", host).
+			WithRemedy("Enter the address that it redirects to.")
+	}
+	return Errorf(portolan.ServerFailure, "%s failed (%s) when %s.", host, s.Error(), doing)
+}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"portolan"
+	"portolan/internal/job"
 	"portolan/internal/store"
 )
 
@@ -147,8 +148,8 @@ const (
 // that are not read or whose credentials end are told of.
 func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.wg.Go(func() { s.every(ctx, dispatchEvery, s.Dispatch) })
-	s.wg.Go(func() { s.every(ctx, watchEvery, s.Watch) })
+	s.wg.Go(func() { job.Every(ctx, dispatchEvery, s.Log, "a scheduled task of events", s.Dispatch) })
+	s.wg.Go(func() { job.Every(ctx, watchEvery, s.Log, "a scheduled task of events", s.Watch) })
 }
 
 // Stop ends the schedule and waits for it.
@@ -157,21 +158,6 @@ func (s *Service) Stop() {
 		s.stop()
 	}
 	s.wg.Wait()
-}
-
-func (s *Service) every(ctx context.Context, d time.Duration, fn func(context.Context) error) {
-	t := time.NewTicker(d)
-	defer t.Stop()
-	for {
-		if err := fn(ctx); err != nil && ctx.Err() == nil {
-			s.Log.ErrorContext(ctx, "a scheduled task of events failed and will be tried again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-	}
 }
 
 // Dispatch makes the jobs of messages that have none, each in the transaction

@@ -19,6 +19,7 @@ import (
 
 	"portolan"
 	"portolan/internal/connector"
+	"portolan/internal/job"
 	"portolan/internal/store"
 )
 
@@ -174,9 +175,9 @@ const (
 // marked repositories are read, and rows past their time are purged.
 func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.wg.Go(func() { s.every(ctx, tick, s.Due) })
-	s.wg.Go(func() { s.every(ctx, purgeEvery, s.Purge) })
-	s.wg.Go(func() { s.every(ctx, purgeEvery, s.Expire) })
+	s.wg.Go(func() { job.Every(ctx, tick, s.Log, "a scheduled task", s.Due) })
+	s.wg.Go(func() { job.Every(ctx, purgeEvery, s.Log, "a scheduled task", s.Purge) })
+	s.wg.Go(func() { job.Every(ctx, purgeEvery, s.Log, "a scheduled task", s.Expire) })
 	s.wg.Go(func() { s.watchHints(ctx) })
 }
 
@@ -188,21 +189,6 @@ func (s *Service) Stop() {
 		s.stop()
 	}
 	s.wg.Wait()
-}
-
-func (s *Service) every(ctx context.Context, d time.Duration, fn func(context.Context) error) {
-	t := time.NewTicker(d)
-	defer t.Stop()
-	for {
-		if err := fn(ctx); err != nil && ctx.Err() == nil {
-			s.Log.ErrorContext(ctx, "a scheduled task failed and will be tried again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-	}
 }
 
 // Due makes readings of the registries that are due.

@@ -1,5 +1,6 @@
 // Package job runs work that must survive a restart. Jobs live in the store
-// and are made in the transaction of the data they belong to.
+// and are made in the transaction of the data they belong to. Every runs the
+// loops that look for such work.
 //
 // It knows River and the store's transactions; it must not know what a job
 // does.

@@ -42,8 +42,8 @@ type DB struct {
 	held    func(time.Duration)
 
 	registries snapshots
-	trails     trails
-	matches    matches
+	trails     remembered[[]mark]
+	matches    remembered[matched]
 	pace       pace
 	growth     growth
 
@@ -72,6 +72,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{dialect: d, now: o.Now, held: o.Held}
+	db.trails.max, db.matches.max = maxTrails, maxMatches
 	if db.now == nil {
 		db.now = time.Now
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"portolan"
 )
@@ -21,45 +20,10 @@ type matched struct {
 const (
 	// maxMatched bounds the repositories of which ids are kept.
 	maxMatched = 1_000
-	// maxMatches bounds the criteria that are remembered.
+	// maxMatches bounds the criteria of which it is remembered what they select:
+	// the pages of a list look at the names of all repositories once.
 	maxMatches = 256
 )
-
-// matches remembers what criteria selected, so that the pages of a list look
-// at the names of all repositories once. It holds for one generation of the
-// account.
-type matches struct {
-	mu sync.Mutex
-	m  map[string]match
-}
-
-type match struct {
-	generation int64
-	matched    matched
-}
-
-func (m *matches) get(key string, generation int64) (matched, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known, ok := m.m[key]
-	return known.matched, ok && known.generation == generation
-}
-
-func (m *matches) put(key string, generation int64, found matched) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known, ok := m.m[key]
-	if known.generation > generation {
-		return
-	}
-	if m.m == nil || !ok && len(m.m) >= maxMatches {
-		m.m = map[string]match{}
-	}
-	m.m[key] = match{generation, found}
-}
-
-// keyOf tells a query with its arguments from any other.
-func keyOf(query string, args []any) string { return fmt.Sprintf("%s %#v", query, args) }
 
 // matching finds the repositories that criteria select which are
 // ofRepositories.
@@ -92,7 +56,7 @@ func (tx *Tx) matching(ctx context.Context, account int64, c *Criteria) (found m
 		err = tx.one(ctx, `SELECT count(*), COALESCE(SUM(`+publishedCount+`), 0)`+from, args, &found.repositories, &found.images)
 	}
 	if err == nil {
-		tx.db.matches.put(key, generation, found)
+		tx.db.matches.put(key, generation, found, func(matched) bool { return false })
 	}
 	return found, err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"portolan"
 )
@@ -257,44 +256,11 @@ type mark struct {
 const (
 	// stride is the number of images between two marks.
 	stride = 1_000
-	// maxTrails bounds the orders for which marks are kept.
+	// maxTrails bounds the orders for which the marks are kept that were passed
+	// on the way to pages far from either end: the next such page starts at the
+	// mark before it.
 	maxTrails = 64
 )
-
-// trails keeps the marks that were passed on the way to pages far from either
-// end: the next such page starts at the mark before it. Marks hold for one
-// generation of the account.
-type trails struct {
-	mu sync.Mutex
-	m  map[string]trail
-}
-
-type trail struct {
-	generation int64
-	marks      []mark
-}
-
-func (t *trails) get(key string, generation int64) []mark {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if known := t.m[key]; known.generation == generation {
-		return slices.Clip(known.marks)
-	}
-	return nil
-}
-
-func (t *trails) put(key string, generation int64, marks []mark) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	known, ok := t.m[key]
-	if known.generation > generation || known.generation == generation && len(known.marks) >= len(marks) {
-		return
-	}
-	if t.m == nil || !ok && len(t.m) >= maxTrails {
-		t.m = map[string]trail{}
-	}
-	t.m[key] = trail{generation, marks}
-}
 
 // seek finds the last mark before a stretch, and the offset from there.
 func (w *imageWalk) seek(ctx context.Context, s *stretch) (*mark, int, error) {
@@ -308,7 +274,8 @@ func (w *imageWalk) seek(ctx context.Context, s *stretch) (*mark, int, error) {
 	}
 	query, args := w.ordered("", s, nil)
 	key := keyOf(query, args)
-	passed := w.tx.db.trails.get(key, generation)
+	known, _ := w.tx.db.trails.get(key, generation)
+	passed := slices.Clip(known)
 	for len(passed) < wanted {
 		next, err := w.nextMark(ctx, s, passed)
 		if err != nil {
@@ -316,7 +283,7 @@ func (w *imageWalk) seek(ctx context.Context, s *stretch) (*mark, int, error) {
 		}
 		passed = append(passed, next)
 	}
-	w.tx.db.trails.put(key, generation, passed)
+	w.tx.db.trails.put(key, generation, passed, func(known []mark) bool { return len(known) >= len(passed) })
 	return &passed[wanted-1], s.offset - wanted*stride, nil
 }
 

@@ -56,6 +56,20 @@ func newPage[T any](items []T, n int, total, size number) (page[T], bool) {
 	return p, p.total >= 0
 }
 
+// pageOf gets a page: read answers what get decoded.
+func pageOf[T any](ctx context.Context, a *api, c call, n int, into answer, read func() (items []T, total, size number)) (page[T], error) {
+	date, err := a.get(ctx, c, into)
+	if err != nil {
+		return page[T]{}, err
+	}
+	items, total, size := read()
+	p, ok := newPage(items, n, total, size)
+	if p.date = date; !ok {
+		return p, a.malformed(c)
+	}
+	return p, nil
+}
+
 const (
 	needsRepositories = "cr:ListRepository"
 	needsTags         = "cr:ListRepositoryTag"

@@ -62,15 +62,9 @@ func (e *enterprise) list(ctx context.Context, c call, n int) (page[repositoryEn
 		TotalCount   number
 		PageSize     number
 	}
-	date, err := e.api.get(ctx, c, &answer)
-	if err != nil {
-		return page[repositoryEntry]{}, err
-	}
-	p, ok := newPage(answer.Repositories, n, answer.TotalCount, answer.PageSize)
-	if p.date = date; !ok {
-		return p, e.api.malformed(c)
-	}
-	return p, nil
+	return pageOf(ctx, e.api, c, n, &answer, func() ([]repositoryEntry, number, number) {
+		return answer.Repositories, answer.TotalCount, answer.PageSize
+	})
 }
 
 // locate takes the id from the fingerprint that the catalogue gave, or looks
@@ -112,15 +106,9 @@ func (e *enterprise) tags(ctx context.Context, r repositoryID, n int) (page[tagE
 	}
 	c := e.call("ListRepoTag", "listing the tags of "+r.path, needsTags,
 		"RepoId", r.id, "PageNo", strconv.Itoa(n), "PageSize", strconv.Itoa(pageSize))
-	date, err := e.api.get(ctx, c, &answer)
-	if err != nil {
-		return page[tagEntry]{}, err
-	}
-	p, ok := newPage(answer.Images, n, answer.TotalCount, answer.PageSize)
-	if p.date = date; !ok {
-		return p, e.api.malformed(c)
-	}
-	return p, nil
+	return pageOf(ctx, e.api, c, n, &answer, func() ([]tagEntry, number, number) {
+		return answer.Images, answer.TotalCount, answer.PageSize
+	})
 }
 
 func (e *enterprise) login(ctx context.Context) (temporary, error) {

@@ -11,6 +11,7 @@ import (
 	"portolan"
 	"portolan/internal/connector"
 	"portolan/internal/connector/acr/acrtest"
+	"portolan/internal/connector/connectortest"
 )
 
 // What the codes of the API mean, whether they come with a status of their own
@@ -57,7 +58,7 @@ func TestCodes(t *testing.T) {
 					fake.Fail(action, tt.failure, tt.failure, tt.failure, tt.failure)
 				}
 				s := open(t, fake)
-				list, err := repositories(t, s, "")
+				list, err := connectortest.Repositories(t.Context(), s, "")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -86,7 +87,7 @@ func TestUnknownRepository(t *testing.T) {
 			if rows, err := images(t, s, listing("team/app")); err != nil || len(rows) != 1 {
 				t.Errorf("found by name: %d rows, %v", len(rows), err)
 			}
-			list, err := repositories(t, s, "")
+			list, err := connectortest.Repositories(t.Context(), s, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +204,7 @@ func TestUnreadableManifest(t *testing.T) {
 				m := model(instance, map[string]int{"team/app": 2})
 				change(&m)
 				s := open(t, acrtest.New(m))
-				list, err := repositories(t, s, "")
+				list, err := connectortest.Repositories(t.Context(), s, "")
 				if err != nil {
 					t.Fatal(err)
 				}

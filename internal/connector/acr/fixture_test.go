@@ -111,18 +111,6 @@ func openOver(t testing.TB, base http.RoundTripper, options ...option) connector
 	return s
 }
 
-func repositories(t testing.TB, s connector.Source, after string) ([]connector.Repository, error) {
-	t.Helper()
-	var list []connector.Repository
-	for r, err := range s.Repositories(t.Context(), after) {
-		if err != nil {
-			return list, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
 // images lists a repository; errors of rows are errors.
 func images(t testing.TB, s connector.Source, l *connector.Listing) ([]connector.Row, error) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"portolan"
 	"portolan/internal/connector"
 	"portolan/internal/connector/acr/acrtest"
+	"portolan/internal/connector/connectortest"
 )
 
 // A login of the registry side reads what the scope names, by the Distribution
@@ -23,7 +24,7 @@ func TestLogin(t *testing.T) {
 			if err != nil || p.Identity != "sub@account" || p.Product == "" {
 				t.Fatalf("%+v, %v", p, err)
 			}
-			list, err := repositories(t, s, "")
+			list, err := connectortest.Repositories(t.Context(), s, "")
 			if diff := cmp.Diff([]string{"team/app", "team/other"}, paths(list)); err != nil || diff != "" {
 				t.Fatalf("%v %s", err, diff)
 			}
@@ -36,7 +37,7 @@ func TestLogin(t *testing.T) {
 					t.Errorf("%s%s was asked", r.Host, r.Path)
 				}
 			}
-			if after, err := repositories(t, s, list[0].Cursor); err != nil || len(after) != 1 {
+			if after, err := connectortest.Repositories(t.Context(), s, list[0].Cursor); err != nil || len(after) != 1 {
 				t.Errorf("resumed: %v, %v", paths(after), err)
 			}
 		})
@@ -58,7 +59,7 @@ func TestLoginFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			list, err := repositories(t, open(t, fake, as("sub@account", secret), scope(tt.scope...)), "")
+			list, err := connectortest.Repositories(t.Context(), open(t, fake, as("sub@account", secret), scope(tt.scope...)), "")
 			mustFail(t, err, portolan.CannotEnumerate, tt.word, "cr:ListRepository", "ExtraParam")
 			if len(list) != tt.list {
 				t.Errorf("%v", paths(list))

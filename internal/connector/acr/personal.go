@@ -38,15 +38,9 @@ func (p *personal) repositories(ctx context.Context, namespace string, n, size i
 		c.action, c.path = "GetRepoListByNamespace", "/repos/"+url.PathEscape(namespace)
 		c.doing += " of " + namespace
 	}
-	date, err := p.api.get(ctx, c, &answer)
-	if err != nil {
-		return page[repositoryEntry]{}, err
-	}
-	list, ok := newPage(answer.Data.Repos, n, answer.Data.Total, answer.Data.PageSize)
-	if list.date = date; !ok {
-		return list, p.api.malformed(c)
-	}
-	return list, nil
+	return pageOf(ctx, p.api, c, n, &answer, func() ([]repositoryEntry, number, number) {
+		return answer.Data.Repos, answer.Data.Total, answer.Data.PageSize
+	})
 }
 
 func (p *personal) locate(_ context.Context, r connector.Repository) (repositoryID, error) {
@@ -64,15 +58,9 @@ func (p *personal) tags(ctx context.Context, r repositoryID, n int) (page[tagEnt
 		action: "GetRepoTags", path: "/repos/" + url.PathEscape(namespace) + "/" + url.PathEscape(name) + "/tags",
 		query: paged(n, pageSize), doing: "listing the tags of " + r.path, needs: needsTags,
 	}
-	date, err := p.api.get(ctx, c, &answer)
-	if err != nil {
-		return page[tagEntry]{}, err
-	}
-	list, ok := newPage(answer.Data.Tags, n, answer.Data.Total, answer.Data.PageSize)
-	if list.date = date; !ok {
-		return list, p.api.malformed(c)
-	}
-	return list, nil
+	return pageOf(ctx, p.api, c, n, &answer, func() ([]tagEntry, number, number) {
+		return answer.Data.Tags, answer.Data.Total, answer.Data.PageSize
+	})
 }
 
 func (p *personal) login(ctx context.Context) (temporary, error) {

@@ -49,7 +49,7 @@ func TestProbeAfter(t *testing.T) {
 			if p, err := s.Probe(t.Context()); err != nil || p.Identity != keyID {
 				t.Fatalf("%+v, %v", p, err)
 			}
-			_, err := repositories(t, s, "")
+			_, err := connectortest.Repositories(t.Context(), s, "")
 			mustFail(t, err, portolan.Forbidden, "cr:ListRepository", keyID)
 			fake.Update(func(m *acrtest.Model) { m.Keys[0].Inactive = true })
 			_, err = s.Probe(t.Context())
@@ -174,11 +174,11 @@ func TestScope(t *testing.T) {
 				if _, err := s.Probe(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				list, err := repositories(t, s, "")
+				list, err := connectortest.Repositories(t.Context(), s, "")
 				if diff := cmp.Diff(tt.want, paths(list)); err != nil || diff != "" {
 					t.Errorf("%v %s", err, diff)
 				}
-				after, err := repositories(t, s, list[0].Cursor)
+				after, err := connectortest.Repositories(t.Context(), s, list[0].Cursor)
 				if diff := cmp.Diff(tt.want[1:], paths(after)); err != nil || len(tt.want) > 1 && diff != "" {
 					t.Errorf("resumed: %v %s", err, diff)
 				}
@@ -204,7 +204,7 @@ func TestScopeWithoutNamespace(t *testing.T) {
 	if _, err := s.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	list, err := repositories(t, s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	mustFail(t, err, portolan.CannotEnumerate, "typo")
 	if len(list) != 1 {
 		t.Errorf("%v, want what the other namespace has", paths(list))
@@ -226,7 +226,7 @@ func TestRow(t *testing.T) {
 				m.Repositories[0].Tags[2].Size = 0
 				m.Repositories[0].Type = "PUBLIC"
 				s := open(t, acrtest.New(m))
-				list, err := repositories(t, s, "")
+				list, err := connectortest.Repositories(t.Context(), s, "")
 				if err != nil || list[0].Visibility != "public" || list[0].Expect != -1 || list[0].Fingerprint == "" {
 					t.Fatalf("%+v, %v", list, err)
 				}

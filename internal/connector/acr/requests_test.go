@@ -17,7 +17,7 @@ func readAll(t *testing.T, s connector.Source, known *connectortest.Memory) (row
 	if _, err := s.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	list, err := repositories(t, s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package acr_test
 
 import (
 	"net/http"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -35,23 +33,10 @@ func serve(m *connectortest.Model, instance string, newest bool) http.Handler {
 		Instance: instance, Keys: []acrtest.Key{{ID: keyID, Secret: connectortest.Credential.Password}},
 		MaxPage: 4, NewestFirst: newest, Now: func() time.Time { return noon },
 	})
-	var mu sync.Mutex
-	var shown []connectortest.Repository
-	fake.Before(func(int, *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if now := m.Repositories(); !slices.EqualFunc(shown, now, same) {
-			shown = now
-			fake.Update(func(held *acrtest.Model) { convert(held, now) })
-		}
-	})
+	fake.Before(m.Follow(func(now []connectortest.Repository) {
+		fake.Update(func(held *acrtest.Model) { convert(held, now) })
+	}))
 	return fake
-}
-
-// same is enough to see what the suite does: it adds at the end of a repository
-// and removes the first image.
-func same(a, b connectortest.Repository) bool {
-	return a.Path == b.Path && len(a.Images) == len(b.Images) && (len(a.Images) == 0 || a.Images[0].Digest == b.Images[0].Digest)
 }
 
 func convert(held *acrtest.Model, repositories []connectortest.Repository) {

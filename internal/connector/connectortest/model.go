@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +43,27 @@ func (m *Model) Repositories() []Repository {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.repositories)
+}
+
+// Follow makes what a fake server does before each request: it shows the
+// model's state if that has changed.
+func (m *Model) Follow(show func(now []Repository)) func(int, *http.Request) {
+	var mu sync.Mutex
+	var shown []Repository
+	return func(int, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := m.Repositories(); !slices.EqualFunc(shown, now, same) {
+			shown = now
+			show(now)
+		}
+	}
+}
+
+// same is enough to see what the suite does: it adds at the end of a repository
+// and removes the first image.
+func same(a, b Repository) bool {
+	return a.Path == b.Path && len(a.Images) == len(b.Images) && (len(a.Images) == 0 || a.Images[0].Digest == b.Images[0].Digest)
 }
 
 // Repository answers one repository.

@@ -165,3 +165,15 @@ func (m *Model) lines() []string {
 func line(path string, d portolan.Digest, tags []string, kind portolan.Kind) string {
 	return fmt.Sprintf("%s %s %v %s", path, d, tags, kind)
 }
+
+// Repositories lists what a source has after a cursor, up to the first error.
+func Repositories(ctx context.Context, s connector.Source, after string) ([]connector.Repository, error) {
+	var list []connector.Repository
+	for r, err := range s.Repositories(ctx, after) {
+		if err != nil {
+			return list, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}

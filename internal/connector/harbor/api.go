@@ -130,11 +130,6 @@ func (a *api) refused(s *connector.StatusError, c call) *connector.Error {
 	case s.Status == http.StatusForbidden:
 		return connector.Errorf(portolan.Forbidden, "Logged in to %s as %q, but %s needs the permission %s.", host, a.credential.UserName, c.doing, c.needs).
 			WithRemedy("Grant the robot account %s, and check that the project exists: Harbor answers a robot the same for a project that does not.", c.needs)
-	case s.Status == http.StatusNotFound:
-		return connector.Errorf(portolan.ServerFailure, "%s answered 404 when %s: it does not exist there.", host, c.doing)
-	case s.Status/100 == 3:
-		return connector.Errorf(portolan.ServerFailure, "%s redirects to where credentials must not go.", host).
-			WithRemedy("Enter the address that it redirects to.")
 	}
-	return connector.Errorf(portolan.ServerFailure, "%s failed (%s) when %s.", host, s.Error(), c.doing)
+	return connector.Unexpected(host, s, c.doing)
 }

@@ -11,6 +11,7 @@ import (
 
 	"portolan"
 	"portolan/internal/connector"
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/harbor/harbortest"
 )
 
@@ -47,7 +48,7 @@ func TestRepositories(t *testing.T) {
 			if tt.user != "" {
 				s = open(t, fake, tt.user, harbortest.RecordedRobotSecret, tt.scope...)
 			}
-			got, err := repositories(t.Context(), s, "")
+			got, err := connectortest.Repositories(t.Context(), s, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +65,7 @@ func TestRepositories(t *testing.T) {
 func TestRepositoryEntry(t *testing.T) {
 	t.Parallel()
 	s := open(t, recorded(t), "robot$portolan", harbortest.RecordedRobotSecret, "team-a", "infra/nginx")
-	list, err := repositories(t.Context(), s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +94,11 @@ func TestRobotPrefix(t *testing.T) {
 		{Name: "svc-dark-blue+ro", Secret: secret, Projects: []string{"dark-blue"}},
 	}
 	fake := harbortest.New(m)
-	list, err := repositories(t.Context(), open(t, fake, "svc-red+ro", secret), "")
+	list, err := connectortest.Repositories(t.Context(), open(t, fake, "svc-red+ro", secret), "")
 	if diff := cmp.Diff([]string{"red/app"}, paths(list)); err != nil || diff != "" {
 		t.Errorf("%v, %s", err, diff)
 	}
-	_, err = repositories(t.Context(), open(t, fake, "svc-dark-blue+ro", secret), "")
+	_, err = connectortest.Repositories(t.Context(), open(t, fake, "svc-dark-blue+ro", secret), "")
 	mustFail(t, err, portolan.CannotEnumerate)
 }
 
@@ -105,13 +106,13 @@ func TestScopeWithoutProject(t *testing.T) {
 	t.Parallel()
 	fake := recorded(t)
 	s := open(t, fake, "admin", harbortest.RecordedUserPassword, "nope", "team-b")
-	list, err := repositories(t.Context(), s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	mustFail(t, err, portolan.CannotEnumerate)
 	if len(list) != 3 {
 		t.Errorf("%d repositories of the other project, want 3", len(list))
 	}
 	s = open(t, fake, "robot$two", harbortest.RecordedRobotSecret, "charts", "team-b")
-	list, err = repositories(t.Context(), s, "")
+	list, err = connectortest.Repositories(t.Context(), s, "")
 	mustFail(t, err, portolan.Forbidden)
 	if e, _ := errors.AsType[*connector.Error](err); e.Remedy == "" || len(list) != 3 {
 		t.Errorf("%d repositories of the other project, want 3; remedy %q", len(list), e.Remedy)
@@ -134,12 +135,12 @@ func TestRepositoriesResume(t *testing.T) {
 			t.Parallel()
 			fake := harbortest.New(many(250))
 			s := open(t, fake, robot, secret, scope...)
-			all, err := repositories(t.Context(), s, "")
+			all, err := connectortest.Repositories(t.Context(), s, "")
 			if err != nil || len(all) != 250 {
 				t.Fatalf("%d repositories, %v", len(all), err)
 			}
 			for _, i := range []int{0, 98, 99, 100, 124, 125, 199, 248, 249} {
-				rest, err := repositories(t.Context(), s, all[i].Cursor)
+				rest, err := connectortest.Repositories(t.Context(), s, all[i].Cursor)
 				if diff := cmp.Diff(paths(all[i+1:]), paths(rest)); err != nil || diff != "" {
 					t.Errorf("after %d: %v\n%s", i, err, diff)
 				}
@@ -157,12 +158,12 @@ func TestRepositoriesResumeAfterDeletion(t *testing.T) {
 			t.Parallel()
 			fake := harbortest.New(many(250))
 			s := open(t, fake, robot, secret)
-			all, err := repositories(t.Context(), s, "")
+			all, err := connectortest.Repositories(t.Context(), s, "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			fake.Update(func(m *harbortest.Model) { remove(m, all[gone].Path) })
-			rest, err := repositories(t.Context(), s, all[149].Cursor)
+			rest, err := connectortest.Repositories(t.Context(), s, all[149].Cursor)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -206,7 +207,7 @@ func TestRepositoriesChangeMeanwhile(t *testing.T) {
 					fake.Update(tt.change)
 				}
 			})
-			got, err := repositories(t.Context(), open(t, fake, robot, secret), "")
+			got, err := connectortest.Repositories(t.Context(), open(t, fake, robot, secret), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,7 +237,7 @@ func TestRepositoriesChangeAlways(t *testing.T) {
 	fake.Before(func(n int, _ *http.Request) {
 		fake.Update(func(m *harbortest.Model) { remove(m, fmt.Sprintf("p0/r%04d", 2*n)) })
 	})
-	_, err := repositories(t.Context(), open(t, fake, robot, secret), "")
+	_, err := connectortest.Repositories(t.Context(), open(t, fake, robot, secret), "")
 	mustFail(t, err, portolan.ServerFailure)
 	if !errors.Is(err, connector.ErrTruncated) {
 		t.Errorf("%v is no ErrTruncated", err)

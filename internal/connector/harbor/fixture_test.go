@@ -103,17 +103,6 @@ func open(t testing.TB, h http.Handler, user, password string, scope ...string) 
 	return s
 }
 
-func repositories(ctx context.Context, s connector.Source, after string) ([]connector.Repository, error) {
-	var list []connector.Repository
-	for r, err := range s.Repositories(ctx, after) {
-		if err != nil {
-			return list, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
 func images(ctx context.Context, s connector.Source, l *connector.Listing) ([]connector.Row, error) {
 	list := s.Images(ctx, l)
 	if l.Repository.Path == "" {

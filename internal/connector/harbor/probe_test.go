@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan"
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/harbor/harbortest"
 )
 
@@ -129,7 +130,7 @@ func TestProbeRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, recorded(t), login[0], login[1])
-			list, err := repositories(t.Context(), s, "")
+			list, err := connectortest.Repositories(t.Context(), s, "")
 			if err != nil || len(list) != 3 {
 				t.Errorf("the list gives %d repositories and %v; it should look fine, or this test proves nothing", len(list), err)
 			}

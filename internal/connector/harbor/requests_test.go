@@ -11,6 +11,7 @@ import (
 
 	"portolan"
 	"portolan/internal/connector"
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/harbor/harbortest"
 )
 
@@ -25,7 +26,7 @@ func readAll(t *testing.T, s connector.Source, since time.Time) int {
 	if !since.IsZero() {
 		_, unchanged = changes(t, s, since)
 	}
-	list, err := repositories(t.Context(), s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestReplay(t *testing.T) {
 	if err != nil || p.Version != "2.15.2" || !p.Bulk || p.Feed {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	list, err := repositories(t.Context(), s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	if err != nil || len(list) != len(allRecorded) {
 		t.Fatalf("%d repositories, %v", len(list), err)
 	}

@@ -2,9 +2,7 @@ package harbor_test
 
 import (
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"portolan"
@@ -30,23 +28,10 @@ func serve(_ testing.TB, m *connectortest.Model) http.Handler {
 	fake := harbortest.New(harbortest.Model{Users: []harbortest.User{{
 		Name: connectortest.Credential.UserName, Password: connectortest.Credential.Password, Projects: []string{"*"},
 	}}})
-	var mu sync.Mutex
-	var shown []connectortest.Repository
-	fake.Before(func(int, *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if now := m.Repositories(); !slices.EqualFunc(shown, now, same) {
-			shown = now
-			fake.Update(func(held *harbortest.Model) { held.Projects = convert(now) })
-		}
-	})
+	fake.Before(m.Follow(func(now []connectortest.Repository) {
+		fake.Update(func(held *harbortest.Model) { held.Projects = convert(now) })
+	}))
 	return fake
-}
-
-// same is enough to see what the suite does: it adds at the end of a
-// repository and removes the first image.
-func same(a, b connectortest.Repository) bool {
-	return a.Path == b.Path && len(a.Images) == len(b.Images) && (len(a.Images) == 0 || a.Images[0].Digest == b.Images[0].Digest)
 }
 
 func convert(repositories []connectortest.Repository) []harbortest.Project {

@@ -122,13 +122,8 @@ func (s *source) refused(status *connector.StatusError, o organisation, c call, 
 	case status.Status == http.StatusForbidden:
 		return connector.Errorf(portolan.Forbidden, "%s accepts the auth token of the organisation %s, but not for %s: it lacks the scope %s, or its user the right to read.", host, o.name, c.doing, scopeName).
 			WithRemedy("%s", newToken(o))
-	case status.Status == http.StatusNotFound:
-		return connector.Errorf(portolan.ServerFailure, "%s answered 404 when %s: it does not exist there.", host, c.doing)
-	case status.Status/100 == 3:
-		return connector.Errorf(portolan.ServerFailure, "%s redirects to where credentials must not go.", host).
-			WithRemedy("Enter the address that it redirects to.")
 	}
-	return connector.Errorf(portolan.ServerFailure, "%s failed (%s) when %s.", host, status.Error(), c.doing)
+	return connector.Unexpected(host, status, c.doing)
 }
 
 func (s *source) badToken(o organisation) *connector.Error {

@@ -11,6 +11,7 @@ import (
 
 	"portolan"
 	"portolan/internal/connector"
+	"portolan/internal/connector/connectortest"
 	"portolan/internal/connector/quay/quaytest"
 )
 
@@ -37,7 +38,7 @@ func TestRepositories(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			list, err := repositories(t.Context(), open(t, quaytest.New(m), credential, tt.scope...), "")
+			list, err := connectortest.Repositories(t.Context(), open(t, quaytest.New(m), credential, tt.scope...), "")
 			if err != nil || !slices.Equal(paths(list), tt.want) {
 				t.Errorf("%v, %v, want %v", paths(list), err, tt.want)
 			}
@@ -77,7 +78,7 @@ func TestFingerprint(t *testing.T) {
 	} {
 		now.pass(time.Minute)
 		fake.Update(step.change)
-		list, err := repositories(t.Context(), s, "")
+		list, err := connectortest.Repositories(t.Context(), s, "")
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
@@ -100,7 +101,7 @@ func TestInsufficientScope(t *testing.T) {
 	if _, err := s.Probe(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	list, err := repositories(t.Context(), s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	mustFail(t, err, portolan.Forbidden, "acme", "repo:read")
 	if !slices.Equal(paths(list), []string{"data/lake"}) {
 		t.Errorf("%v: the other organisation is not listed", paths(list))
@@ -120,7 +121,7 @@ func TestUnknownOrganisation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			list, err := repositories(t.Context(), open(t, quaytest.New(m), tokens("acme", tt.scope), tt.scope, "acme"), "")
+			list, err := connectortest.Repositories(t.Context(), open(t, quaytest.New(m), tokens("acme", tt.scope), tt.scope, "acme"), "")
 			if !slices.Equal(paths(list), []string{"acme/api"}) {
 				t.Errorf("%v", paths(list))
 			}
@@ -149,7 +150,7 @@ func TestListThatDoesNotAddUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(tt.body)) })
-			_, err := repositories(t.Context(), open(t, h, tokens("acme")), "")
+			_, err := connectortest.Repositories(t.Context(), open(t, h, tokens("acme")), "")
 			mustFail(t, err, portolan.ServerFailure)
 			if errors.Is(err, connector.ErrTruncated) != tt.truncated {
 				t.Errorf("%v: truncated?", err)
@@ -170,13 +171,13 @@ func TestResume(t *testing.T) {
 	m.Tokens[0].Admin = []string{"acme", "data"}
 	fake := quaytest.New(m)
 	s := open(t, fake, tokens("acme", "data"))
-	all, err := repositories(t.Context(), s, "")
+	all, err := connectortest.Repositories(t.Context(), s, "")
 	if err != nil || len(all) != 500 {
 		t.Fatal(len(all), err)
 	}
 	for _, from := range []int{0, 99, 100, 249, 250, 499} {
 		fake.Reset()
-		rest, err := repositories(t.Context(), s, all[from].Cursor)
+		rest, err := connectortest.Repositories(t.Context(), s, all[from].Cursor)
 		if err != nil || len(rest) < 499-from || len(rest) > 600-from || !portolan.Printable(all[from].Cursor) {
 			t.Errorf("after %d: %d more, %v", from, len(rest), err)
 		}

@@ -111,17 +111,6 @@ func open(t testing.TB, h http.Handler, credential portolan.Credential, scope ..
 	return s
 }
 
-func repositories(ctx context.Context, s connector.Source, after string) ([]connector.Repository, error) {
-	var list []connector.Repository
-	for r, err := range s.Repositories(ctx, after) {
-		if err != nil {
-			return list, err
-		}
-		list = append(list, r)
-	}
-	return list, nil
-}
-
 func images(ctx context.Context, s connector.Source, path string, known *connectortest.Memory) ([]connector.Row, *connector.Listing, error) {
 	l := &connector.Listing{Repository: connector.Repository{Path: path}, Known: known}
 	var rows []connector.Row

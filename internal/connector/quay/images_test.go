@@ -128,7 +128,7 @@ func TestRow(t *testing.T) {
 // inventory is the count that ends up in ImageCount.
 func inventory(t *testing.T, s connector.Source, known *connectortest.Memory) (digests, rows, manifests int) {
 	t.Helper()
-	list, err := repositories(t.Context(), s, "")
+	list, err := connectortest.Repositories(t.Context(), s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		s := openAnswering(t, body)
 		ctx := t.Context()
-		if list, err := repositories(ctx, s, ""); err != nil && len(list) > 0 && !json.Valid([]byte(body)) {
+		if list, err := connectortest.Repositories(ctx, s, ""); err != nil && len(list) > 0 && !json.Valid([]byte(body)) {
 			t.Fatalf("%d repositories of what is no JSON", len(list))
 		}
 		rows, l, err := images(ctx, s, "acme/api", &connectortest.Memory{})

@@ -74,7 +74,7 @@ func TestProbeRefused(t *testing.T) {
 			m.Namespaces[0].Repositories[0].Public = true
 			m.Tokens, m.NoAnonymous = []quaytest.Token{tt.token}, tt.noAnonymous
 			s := open(t, quaytest.New(m), tokens("acme"))
-			if list, err := repositories(t.Context(), s, ""); !tt.noAnonymous && (err != nil || len(list) != 1) {
+			if list, err := connectortest.Repositories(t.Context(), s, ""); !tt.noAnonymous && (err != nil || len(list) != 1) {
 				t.Errorf("the list gives %d repositories and %v; it should look fine, or this test proves nothing", len(list), err)
 			}
 			_, err := s.Probe(t.Context())
@@ -98,7 +98,7 @@ func TestNothingToRead(t *testing.T) {
 			s := open(t, fake, tt.credential)
 			_, err := s.Probe(t.Context())
 			mustFail(t, err, portolan.CannotEnumerate, tt.words...)
-			_, err = repositories(t.Context(), s, "")
+			_, err = connectortest.Repositories(t.Context(), s, "")
 			mustFail(t, err, portolan.CannotEnumerate, tt.words...)
 			if n := len(fake.Requests()); n != 0 {
 				t.Errorf("%d requests", n)

@@ -3,9 +3,7 @@ package quay_test
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"portolan"
@@ -65,23 +63,10 @@ func serve(m *connectortest.Model, tags int) http.Handler {
 	fake := quaytest.New(quaytest.Model{PerPage: perPage, MaxTags: tags, Tokens: []quaytest.Token{{
 		Secret: connectortest.Credential.Password, Scopes: []string{"repo:read"}, Admin: []string{"team", "3"},
 	}}})
-	var mu sync.Mutex
-	var shown []connectortest.Repository
-	fake.Before(func(int, *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if now := m.Repositories(); !slices.EqualFunc(shown, now, same) {
-			shown = now
-			fake.Update(func(held *quaytest.Model) { held.Namespaces = convert(now) })
-		}
-	})
+	fake.Before(m.Follow(func(now []connectortest.Repository) {
+		fake.Update(func(held *quaytest.Model) { held.Namespaces = convert(now) })
+	}))
 	return fake
-}
-
-// same is enough to see what the suite does: it adds at the end of a
-// repository and removes the first image.
-func same(a, b connectortest.Repository) bool {
-	return a.Path == b.Path && len(a.Images) == len(b.Images) && (len(a.Images) == 0 || a.Images[0].Digest == b.Images[0].Digest)
 }
 
 func convert(repositories []connectortest.Repository) []quaytest.Namespace {
