@@ -232,7 +232,6 @@ func TestHintsAndTheWhole(t *testing.T) {
 		r.clock.add(10 * time.Second)
 		r.at = func(what string) error {
 			if what == "images lib" {
-				r.at = nil
 				r.event("lib") // while it is being read
 				if id := r.beginHinted(); id != "" {
 					t.Error("read beside another reading")
@@ -241,6 +240,7 @@ func TestHintsAndTheWhole(t *testing.T) {
 			return nil
 		}
 		r.finish(whole)
+		r.at = nil
 		s := r.hinted()
 		if r.listed["app"] != 2 || r.listed["lib"] != 3 || r.listed["nobody/knows"] != 1 || s.Ledger.RepositoriesListed != 2 {
 			t.Errorf("%v %+v", r.listed, s.Ledger)

@@ -369,7 +369,8 @@ func TestAgentOpensNothing(t *testing.T) {
 	r := newRig(t)
 	r.knows("bad", owner, "vpc-1")
 	mux := r.session("bad", "vpc-1")
-	if _, err := mux.OpenStream(); err != nil {
+	// The server may end the session before the call is back.
+	if _, err := mux.OpenStream(); err != nil && !errors.Is(err, yamux.ErrSessionShutdown) {
 		t.Fatal(err)
 	}
 	<-mux.CloseChan()
