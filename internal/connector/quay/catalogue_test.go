@@ -111,8 +111,6 @@ func TestInsufficientScope(t *testing.T) {
 // Quay answers an empty list for an organisation that it does not have.
 func TestUnknownOrganisation(t *testing.T) {
 	t.Parallel()
-	m := model(map[string]int{"acme/api": 1})
-	m.Namespaces = append(m.Namespaces, quaytest.Namespace{Name: "empty"}, quaytest.Namespace{Name: "eve", User: true})
 	for name, tt := range map[string]struct {
 		scope string
 		want  bool
@@ -121,6 +119,8 @@ func TestUnknownOrganisation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			m := model(map[string]int{"acme/api": 1})
+			m.Namespaces = append(m.Namespaces, quaytest.Namespace{Name: "empty"}, quaytest.Namespace{Name: "eve", User: true})
 			list, err := connectortest.Repositories(t.Context(), open(t, quaytest.New(m), tokens("acme", tt.scope), tt.scope, "acme"), "")
 			if !slices.Equal(paths(list), []string{"acme/api"}) {
 				t.Errorf("%v", paths(list))
