@@ -19,7 +19,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // the command line and its completion
 	github.com/spf13/pflag v1.0.10 // cobra's flags
 	golang.org/x/net v0.62.0 // punycode, proxies, the limit of connections
-	golang.org/x/sync v0.25.0 // errgroup for tags read at once
+	golang.org/x/sync v0.25.0 // errgroup for parts read at once; semaphore for rows that wait
 	golang.org/x/term v0.48.0 // password prompts
 	golang.org/x/text v0.43.0 // Unicode case folding and normal forms
 	modernc.org/sqlite v1.62.0 // SQLite without cgo

@@ -142,7 +142,7 @@ type session struct {
 	what  string
 }
 
-// Do implements Doer. A 401 becomes an error when nothing is left to try.
+// Do implements Doer. It sets the request's Authorization. A 401 becomes an error when nothing is left to try.
 func (s session) Do(req *http.Request) (*http.Response, error) {
 	a := s.auth
 	if req.URL.Scheme != a.base.Scheme || req.URL.Host != a.base.Host {
@@ -151,7 +151,14 @@ func (s session) Do(req *http.Request) (*http.Response, error) {
 	g, fresh, err := a.grant(req.Context(), s.scope)
 	shared := false
 	for attempt := 1; err == nil; attempt++ {
-		resp, err := a.send(req, g)
+		if attempt > 1 { // the one that was refused may still be looked at
+			req = req.Clone(req.Context())
+		}
+		req.Header.Del("Authorization")
+		if g.header != "" {
+			req.Header.Set("Authorization", g.header)
+		}
+		resp, err := a.client.Do(req)
 		if err != nil {
 			return nil, err
 		}
@@ -175,14 +182,6 @@ func (s session) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	return nil, err
-}
-
-func (a *Authenticator) send(req *http.Request, g grant) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	if g.header != "" {
-		req.Header.Set("Authorization", g.header)
-	}
-	return a.client.Do(req)
 }
 
 // accepted draws conclusions from a grant that worked: the credentials are

@@ -41,8 +41,10 @@ const ManifestTypes = MediaTypeOCIIndex + ", " + MediaTypeOCIManifest + ", " + M
 var ErrManifest = errors.New("not a usable manifest")
 
 const (
-	// maxDescriptors bounds the lists of a manifest.
+	// maxDescriptors bounds the lists of a manifest. An entry is an object, and
+	// may have a platform and annotations.
 	maxDescriptors = 10_000
+	maxObjects     = 4 * maxDescriptors
 	// maxWord bounds a media type and the name of a platform.
 	maxWord = 255
 )
@@ -76,25 +78,14 @@ type platform struct {
 	Variant      string `json:"variant"`
 }
 
-// descriptors is a list that refuses to grow without bound: a manifest of a
-// few megabytes could otherwise unfold to many times that.
-type descriptors []Descriptor
-
-func (d *descriptors) UnmarshalJSON(b []byte) error {
-	if n := bytes.Count(b, []byte("{")); n > 4*maxDescriptors {
-		return fmt.Errorf("%w: more than %d entries", ErrManifest, maxDescriptors)
-	}
-	return json.Unmarshal(b, (*[]Descriptor)(d))
-}
-
 // document is a manifest of any type as it is written.
 type document struct {
 	SchemaVersion int               `json:"schemaVersion"`
 	MediaType     string            `json:"mediaType"`
 	ArtifactType  string            `json:"artifactType"`
 	Config        *Descriptor       `json:"config"`
-	Layers        descriptors       `json:"layers"`
-	Manifests     *descriptors      `json:"manifests"`
+	Layers        []Descriptor      `json:"layers"`
+	Manifests     *[]Descriptor     `json:"manifests"`
 	Subject       *Descriptor       `json:"subject"`
 	Annotations   map[string]string `json:"annotations"`
 }
@@ -102,6 +93,10 @@ type document struct {
 // ParseManifest decodes a manifest. contentType is the answer's header; the
 // type that the manifest states goes first.
 func ParseManifest(contentType string, body []byte) (Manifest, error) {
+	// One of a few megabytes could unfold to many times that.
+	if bytes.Count(body, []byte("{")) > maxObjects {
+		return Manifest{}, fmt.Errorf("%w: it has more than %d entries", ErrManifest, maxDescriptors)
+	}
 	var d document
 	if err := json.Unmarshal(body, &d); err != nil || d.SchemaVersion == 0 && d.MediaType == "" && d.Config == nil && d.Manifests == nil {
 		return Manifest{}, fmt.Errorf("%w: it is not a manifest in JSON", ErrManifest)

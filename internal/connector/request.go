@@ -21,22 +21,24 @@ const (
 )
 
 // Doer sends a request: an *http.Client, or something that authenticates in
-// front of one.
+// front of one, which may set the request's Authorization header.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
 
-// Send sends a request without a body. An answer that is no success (2xx) is
+var userAgent = []string{portolan.UserAgent()}
+
+// Send sends a request without a body to an absolute address, which must not
+// change meanwhile. An answer that is no success (2xx) is
 // an *Error whose cause is a *StatusError; a failure to get an answer is an
 // *Error with a class, a *ThrottledError, or the context's error. The caller
 // closes the body.
 func Send(ctx context.Context, d Doer, method string, u *url.URL, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), http.NoBody)
-	if err != nil {
-		return nil, Errorf(portolan.ServerFailure, "%s: the address of the next request cannot be used: %w", u.Host, err)
-	}
-	maps.Copy(req.Header, header)
-	resp, err := d.Do(req)
+	own := make(http.Header, len(header)+2)
+	maps.Copy(own, header)
+	own["User-Agent"] = userAgent
+	req := &http.Request{Method: method, URL: u, Header: own, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	resp, err := d.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, failure(u, err)
 	}

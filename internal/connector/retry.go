@@ -36,6 +36,9 @@ func (t *Transport) judge(req *http.Request, resp *http.Response, err error, try
 		return verdict{}
 	}
 	again := req.Method == http.MethodGet || req.Method == http.MethodHead
+	if err == nil && resp.StatusCode < http.StatusBadRequest {
+		return verdict{}
+	}
 	after := t.config.Jitter(min(firstBackoff<<min(try-1, 10), longestWait))
 	if err != nil {
 		return verdict{retry: again && passing(err) && try < t.config.Tries && t.fits(req.Context(), after), after: after}
@@ -97,6 +100,9 @@ func passing(err error) bool {
 // retryAfter reads the header's two forms, seconds and a date.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	text := h.Get("Retry-After")
+	if text == "" {
+		return 0, false
+	}
 	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return min(time.Duration(seconds)*time.Second, longestAsked), true
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"portolan"
 )
 
 // Defaults of a transport.
@@ -102,9 +100,9 @@ func (m *Meter) Throttled() time.Duration { return time.Duration(m.throttled.Loa
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("User-Agent") == "" {
+	if req.Header.Get("User-Agent") == "" { // of a redirect, or not by Send
 		req = req.Clone(req.Context())
-		req.Header.Set("User-Agent", portolan.UserAgent())
+		req.Header["User-Agent"] = userAgent
 	}
 	for try := 1; ; try++ {
 		resp, err := t.once(req)
@@ -157,7 +155,7 @@ func (t *Transport) slot(ctx context.Context) (release func(), err error) {
 			return nil, context.Cause(ctx)
 		}
 		if t.pace.pause(t.config.Now()) <= 0 {
-			return sync.OnceFunc(func() { <-t.pace.slots }), nil
+			return func() { <-t.pace.slots }, nil
 		}
 		<-t.pace.slots
 	}
@@ -212,18 +210,19 @@ type meteredBody struct {
 	io.ReadCloser
 	meter   *Meter
 	release func()
+	once    sync.Once
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.meter.bytes.Add(int64(n))
 	if err != nil {
-		b.release()
+		b.once.Do(b.release)
 	}
 	return n, err
 }
 
 func (b *meteredBody) Close() error {
-	defer b.release()
+	defer b.once.Do(b.release)
 	return b.ReadCloser.Close()
 }

@@ -7,20 +7,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"portolan"
 	"portolan/internal/connector"
 )
 
 const (
-	// workers is how many requests of one repository are under way.
+	// workers is how many requests are under way, where few repositories are
+	// listed at once.
 	workers = 4
 	// A chunk of tags is read before its rows are yielded. It grows while the
 	// registry is quick and shrinks while it is slow, so that a reading that
 	// is cut short has always got somewhere.
-	minChunk, maxChunk = 4, 256
-	quick, slow        = time.Second, 4 * time.Second
+	firstChunk, minChunk, maxChunk = 16, 4, 256
+	quick, slow                    = time.Second, 4 * time.Second
 )
 
 // reading is the reading of one repository.
@@ -56,7 +55,7 @@ func (r *reading) run(ctx context.Context, yield func(connector.Row, error) bool
 	if err != nil {
 		return err
 	}
-	size := minChunk
+	size := firstChunk
 	for page, err := range pages {
 		if err != nil {
 			return err
@@ -127,7 +126,7 @@ func nextChunk(size int, took time.Duration) int {
 // when something ended the reading.
 func (r *reading) chunk(ctx context.Context, tags []string, yield func(connector.Row, error) bool) error {
 	list := make([]found, len(tags))
-	err := together(ctx, len(tags), func(ctx context.Context, i int) error {
+	err := r.crew.Each(ctx, len(tags), func(ctx context.Context, i int) error {
 		list[i] = r.resolve(ctx, tags[i])
 		return fatalOnly(list[i].err)
 	})
@@ -190,7 +189,7 @@ func (r *reading) addFacts(ctx context.Context, list []found) error {
 	}
 	facts := make([]connector.Facts, len(wanted))
 	errs := make([]error, len(wanted))
-	err = together(ctx, len(wanted), func(ctx context.Context, i int) error {
+	err = r.crew.Each(ctx, len(wanted), func(ctx context.Context, i int) error {
 		var ok bool
 		if facts[i], ok = known[wanted[i]]; !ok {
 			facts[i], errs[i] = r.read(ctx, wanted[i])
@@ -215,7 +214,7 @@ func (r *reading) askAgain(ctx context.Context, list []found) error {
 	if r.digests == nil {
 		return nil
 	}
-	return together(ctx, len(list), func(ctx context.Context, i int) error {
+	return r.crew.Each(ctx, len(list), func(ctx context.Context, i int) error {
 		if f := &list[i]; errors.Is(f.err, connector.ErrNotExist) {
 			*f = r.resolveByGet(ctx, f.tag)
 		}
@@ -264,23 +263,6 @@ func (r *reading) confirmGone(ctx context.Context, yield func(connector.Row, err
 		}
 	}
 	return nil
-}
-
-// together calls do for 0 to n-1, some at once, and waits for all. It stops
-// at the first error.
-func together(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for i := range n {
-		if inner.Err() != nil {
-			break
-		}
-		group.Go(func() error { return do(inner, i) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
 }
 
 func fatalOnly(err error) error {

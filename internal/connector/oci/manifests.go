@@ -13,7 +13,7 @@ type Manifests struct{ source *source }
 
 // NewManifests makes Manifests for the registry at base.
 func NewManifests(base *url.URL) *Manifests {
-	return &Manifests{&source{base: base, facts: newFactsCache()}}
+	return &Manifests{&source{base: base, facts: newFactsCache(), crew: connector.NewCrew(workers)}}
 }
 
 // Complete gives its facts to every row of the listed repository that has a

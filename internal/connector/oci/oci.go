@@ -34,6 +34,7 @@ func Open(c connector.Config) (connector.Source, error) {
 	s := &source{
 		base: c.BaseURL, scope: c.Scope, client: c.Client, now: c.Now,
 		auth: connector.NewAuthenticator(c), user: c.Credential.UserName, facts: newFactsCache(),
+		crew: connector.NewCrew(workers),
 	}
 	s.search.loading = make(chan struct{}, 1)
 	s.catalogPage.Store(pageSize)
@@ -50,6 +51,7 @@ type source struct {
 	auth   *connector.Authenticator
 	user   string
 	facts  *factsCache
+	crew   *connector.Crew
 
 	// Page sizes that this registry accepts.
 	catalogPage, tagPage atomic.Int64

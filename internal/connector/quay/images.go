@@ -7,13 +7,12 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
-
 	"portolan"
 	"portolan/internal/connector"
 )
 
-// workers is how many manifests of one repository are read at once.
+// workers is how many manifests are read at once, where few repositories are
+// listed at the same time.
 const workers = 4
 
 // reading is the reading of one repository.
@@ -165,27 +164,19 @@ func (r *reading) fetch(ctx context.Context, rows []connector.Row, known map[por
 		}
 	}
 	facts, errs := make([]connector.Facts, len(wanted)), make([]error, len(wanted))
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for i, d := range wanted {
-		group.Go(func() error {
-			facts[i], errs[i] = r.facts(inner, d)
-			if errs[i] != nil && connector.Fatal(errs[i]) {
-				return errs[i]
-			}
-			return nil
-		})
-	}
-	err = group.Wait()
+	err = r.crew.Each(ctx, len(wanted), func(ctx context.Context, i int) error {
+		facts[i], errs[i] = r.facts(ctx, wanted[i])
+		if errs[i] != nil && connector.Fatal(errs[i]) {
+			return errs[i]
+		}
+		return nil
+	})
 	failed = map[portolan.Digest]error{}
 	for i, d := range wanted {
 		failed[d] = errs[i]
 		if errs[i] == nil {
 			known[d] = facts[i]
 		}
-	}
-	if err == nil {
-		err = ctx.Err()
 	}
 	return failed, err
 }

@@ -47,6 +47,7 @@ type source struct {
 	login bool
 	// tagPage and atOnce are the constants of these names, less in tests.
 	tagPage, atOnce int
+	crew            *connector.Crew
 	// recognised is set when Quay has answered as such.
 	recognised atomic.Bool
 }
@@ -73,7 +74,7 @@ func Open(c connector.Config) (connector.Source, error) {
 	client.Jar = nil // a cookie of Quay is a session, which would speak beside the token
 	c.Client = &client
 	s := &source{
-		base: c.BaseURL, client: &client, scope: c.Scope, tagPage: tagPage, atOnce: atOnce,
+		base: c.BaseURL, client: &client, scope: c.Scope, tagPage: tagPage, atOnce: atOnce, crew: connector.NewCrew(workers),
 		login: c.Credential.UserName != "" || c.Credential.Password != "",
 	}
 	names := firstSegments(c.Scope)
