@@ -188,7 +188,7 @@ func scanManifest(row scanner) (m Manifest, err error) {
 func padded[T any](values []T) []T {
 	n := 4
 	for n < len(values) {
-		n *= 4
+		n *= 2
 	}
 	return append(slices.Clip(values), slices.Repeat(values[len(values)-1:], n-len(values))...)
 }

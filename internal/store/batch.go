@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,16 +49,14 @@ func (tx *Tx) repositories(ctx context.Context, s *portolan.Sync, changes []Chan
 			return nil, err
 		}
 	}
-	return ids, inFew(tx, rows, func(part [][]any) error {
-		var args []any
-		values := tuples(&args, part)
+	return ids, inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
 		return each(ctx, tx, func(row scanner) error {
 			var id int64
 			var path string
 			err := row.Scan(&id, &path)
 			ids[at[path]] = id
 			return err
-		}, fmt.Sprintf(upsertRepositories, values), args...)
+		}, fmt.Sprintf(upsertRepositories, tuples(len(part), len(part[0]))), slices.Concat(part...)...)
 	})
 }
 
@@ -172,7 +172,7 @@ func (tx *Tx) endStaged(ctx context.Context, s *portolan.Sync, changes []Change)
 		}
 	}
 	for e, list := range paths {
-		err := inFew(tx, list, func(part []string) error {
+		err := inFew(ctx, tx, list, func(ctx context.Context, part []string) error {
 			args := []any{e.state, e.vanished, s.ID}
 			_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = $1, vanished = $2 WHERE sync_id = $3 AND path IN (`+marks(&args, part)+`)`, args...)
 			return err
@@ -185,11 +185,23 @@ func (tx *Tx) endStaged(ctx context.Context, s *portolan.Sync, changes []Change)
 }
 
 // inFew hands a list on in parts of few sizes, so that the texts of the
-// statements that are made of them stay few.
-func inFew[T any](tx *Tx, list []T, do func(part []T) error) error {
+// statements that are made of them stay few. SQLite's driver has a goroutine
+// watch over each statement whose context can end, which takes longer than to
+// write a row: there the end is looked for between the parts.
+func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Context, part []T) error) error {
+	inner := ctx
+	if !tx.db.Postgres() {
+		inner = context.WithoutCancel(ctx)
+	}
 	for _, size := range tx.db.dialect.together {
 		for len(list) >= size {
-			if err := do(list[:size]); err != nil {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := do(inner, list[:size]); err != nil {
+				if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // it rolls the transaction back
+					return ctx.Err()
+				}
 				return err
 			}
 			list = list[size:]

@@ -375,7 +375,7 @@ func (tx *Tx) changesOf(ctx context.Context, sets []pagedSet, kind ChangeKind) (
 			return nil, err
 		}
 	}
-	err := inFew(tx, whole, func(part []string) error {
+	err := inFew(ctx, tx, whole, func(_ context.Context, part []string) error {
 		args := []any{kind}
 		return take(`set_id IN (`+marks(&args, part)+`) ORDER BY uuid DESC`, args[1:]...)
 	})

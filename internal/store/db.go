@@ -139,7 +139,8 @@ type Tx struct {
 	touched map[int64]bool
 
 	prepared *prepared
-	wanted   []string // texts to be prepared
+	own      map[string]*sql.Stmt // prepared statements of the transaction
+	wanted   []string             // texts to be prepared
 }
 
 // SQL is the transaction for jobs to be inserted in.

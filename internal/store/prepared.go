@@ -71,10 +71,17 @@ func (tx *Tx) statement(ctx context.Context, text string) *sql.Stmt {
 	if tx.prepared == nil {
 		return nil
 	}
+	if s := tx.own[text]; s != nil {
+		return s
+	}
 	s, worth := tx.prepared.find(text)
 	switch {
 	case s != nil && tx.tx != nil:
-		return tx.tx.StmtContext(ctx, s)
+		s = tx.tx.StmtContext(ctx, s)
+		if tx.own == nil {
+			tx.own = map[string]*sql.Stmt{}
+		}
+		tx.own[text] = s
 	case s == nil && worth:
 		tx.wanted = append(tx.wanted, text)
 	}

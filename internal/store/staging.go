@@ -211,26 +211,35 @@ func (db *DB) CountStaged(ctx context.Context, l *Lease) (read, skipped, failed 
 	return read, skipped, failed, err
 }
 
-// insertMany inserts rows and answers how many were inserted.
+// insertMany inserts rows of as many columns and answers how many were
+// inserted.
 func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (inserted int64, err error) {
-	err = inFew(tx, rows, func(part [][]any) error {
-		var args []any
-		n, err := tx.exec(ctx, into+" VALUES "+tuples(&args, part)+" "+suffix, args...)
+	var text string
+	size := 0
+	err = inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
+		if len(part) != size {
+			size = len(part)
+			text = into + " VALUES " + tuples(size, len(part[0])) + " " + suffix
+		}
+		n, err := tx.exec(ctx, text, slices.Concat(part...)...)
 		inserted += n
 		return err
 	})
 	return inserted, err
 }
 
-// tuples appends rows to the arguments and answers their placeholders.
-func tuples(args *[]any, rows [][]any) string {
-	*args = slices.Grow(*args, len(rows)*len(rows[0]))
+// tuples are the placeholders of rows.
+func tuples(rows, columns int) string {
 	var b strings.Builder
-	for i, row := range rows {
-		if i > 0 {
-			b.WriteByte(',')
+	for n := range rows * columns {
+		switch {
+		case n == 0:
+			b.WriteString("($1")
+		case n%columns == 0:
+			b.WriteString("),($" + strconv.Itoa(n+1))
+		default:
+			b.WriteString(",$" + strconv.Itoa(n+1))
 		}
-		b.WriteString("(" + marks(args, row) + ")")
 	}
-	return b.String()
+	return b.String() + ")"
 }
