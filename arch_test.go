@@ -101,7 +101,10 @@ func rows() map[string][]string {
 			"agent", "tunnel",             // an agent is the far end, with a secret of the length that is wanted
 		}, above...),
 		"cmd/portolan": {"cli"},
-		"bench":        append([]string{root, "iam", "registry", "inventory", "sas", "gateway", "connector/all", "app"}, above...),
+		// The content of the registries that are read in benchmarks, also for the
+		// reference registry, which is a module of its own.
+		"bench/shelf": {},
+		"bench":       append([]string{root, "iam", "registry", "inventory", "sas", "gateway", "connector/all", "app", "bench/shelf"}, above...),
 		// Tests of the whole: they have no code that is not a test's.
 		"test":        {},
 		"test/faults": {},

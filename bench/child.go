@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"portolan/bench/shelf"
 	"portolan/internal/app"
 	"portolan/internal/gateway"
 	"portolan/internal/sign"
@@ -127,6 +128,21 @@ func (s *spec) startFloor(ctx context.Context, ended chan<- error) (addr string,
 		ended <- server.Close()
 	}()
 	go func() { _ = server.Serve(gateway.Limit(listener)) }() // ends with Close
+	return listener.Addr().String(), nil
+}
+
+// startShelf serves a registry in memory.
+func (s *spec) startShelf(ctx context.Context, ended chan<- error) (addr string, err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: shelf.New(s.Shelf)} //nolint:gosec // on loopback, for its own client
+	go func() {
+		<-ctx.Done()
+		ended <- server.Close()
+	}()
+	go func() { _ = server.Serve(listener) }() // ends with Close
 	return listener.Addr().String(), nil
 }
 

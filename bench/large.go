@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"portolan"
+	"portolan/bench/shelf"
 	"portolan/internal/app"
 	"portolan/internal/connector"
 	"portolan/internal/inventory"
@@ -55,7 +56,7 @@ func (s *synthetic) Images(_ context.Context, l *connector.Listing) iter.Seq2[co
 			}
 			l.Listed++
 			row := connector.Row{Digest: digest("manifest"), Tags: []connector.Tag{{Name: fmt.Sprintf("v1.%d.0", n)}}, Facts: connector.Facts{
-				Kind: portolan.KindImage, MediaType: manifestType, ImageID: digest("config"), Size: 123_456,
+				Kind: portolan.KindImage, MediaType: shelf.ManifestType, ImageID: digest("config"), Size: 123_456,
 			}}
 			if !yield(row, nil) {
 				return

@@ -36,8 +36,14 @@ func launchWith(ctx context.Context, folder string, s spec, environment ...strin
 	if err != nil {
 		return nil, err
 	}
-	c := &server{command: exec.CommandContext(ctx, self, "-serve", string(text))} //nolint:gosec // this program itself
-	c.command.Env = append(os.Environ(), environment...)
+	command := exec.CommandContext(ctx, self, "-serve", string(text)) //nolint:gosec // this program itself
+	command.Env = append(os.Environ(), environment...)
+	return startProcess(folder, command)
+}
+
+// startProcess starts a server that says its address and ends with its input.
+func startProcess(folder string, command *exec.Cmd) (_ *server, err error) {
+	c := &server{command: command}
 	if c.log, err = os.Create(filepath.Join(folder, "server.log")); err != nil {
 		return nil, err
 	}
