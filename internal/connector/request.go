@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,9 @@ import (
 const (
 	MaxList     = 32 << 20
 	MaxManifest = 4 << 20
+	// maxTold is the length of an answer up to which the registry's word is
+	// taken for it.
+	maxTold = 64 << 10
 )
 
 // Doer sends a request: an *http.Client, or something that authenticates in
@@ -34,11 +38,14 @@ var userAgent = []string{portolan.UserAgent()}
 // *Error with a class, a *ThrottledError, or the context's error. The caller
 // closes the body.
 func Send(ctx context.Context, d Doer, method string, u *url.URL, header http.Header) (*http.Response, error) {
-	own := make(http.Header, len(header)+2)
-	maps.Copy(own, header)
-	own["User-Agent"] = userAgent
-	req := &http.Request{Method: method, URL: u, Header: own, Host: u.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	resp, err := d.Do(req.WithContext(ctx))
+	req, err := http.NewRequestWithContext(ctx, method, "", http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = u, u.Host
+	maps.Copy(req.Header, header)
+	req.Header["User-Agent"] = userAgent
+	resp, err := d.Do(req)
 	if err != nil {
 		return nil, failure(u, err)
 	}
@@ -118,15 +125,19 @@ func redirected(resp *http.Response) (asked, answered *http.Request) {
 
 // readBody reads an answer of at most limit bytes and closes it.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	var body bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= maxTold {
+		body.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := body.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	_ = resp.Body.Close()
 	if err != nil {
 		return nil, failure(resp.Request.URL, err)
 	}
-	if int64(len(body)) > limit {
+	if int64(body.Len()) > limit {
 		return nil, Errorf(portolan.ServerFailure, "%s answered more than %d MiB at once", resp.Request.URL.Host, limit>>20)
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // decodeJSON decodes an answer of the host into v. The error says what was

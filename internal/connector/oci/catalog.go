@@ -43,7 +43,7 @@ var errStopped = errors.New("stopped")
 // catalog yields the registry's own list. It tells whether the list began:
 // one that did is available, and nothing takes its place.
 func (s *source) catalog(ctx context.Context, after string, yield func(connector.Repository, error) bool) (began bool, err error) {
-	l := newList(s.auth.Catalog(), s.address("_catalog"), &s.catalogPage, catalogNames)
+	l := newList(s.auth.Catalog(), s.address("", "_catalog"), &s.catalogPage, catalogNames)
 	for page, err := range l.pages(ctx, after) {
 		if err != nil {
 			return began, err

@@ -62,24 +62,31 @@ type source struct {
 	search  search
 }
 
-// address makes the address of /v2/ with the parts, each escaped.
-func (s *source) address(parts ...string) *url.URL {
-	escaped := make([]string, len(parts))
-	for i, p := range parts {
-		escaped[i] = url.PathEscape(p)
-	}
-	u := *s.base
-	u.Path, u.RawPath = "/v2/"+strings.Join(parts, "/"), "/v2/"+strings.Join(escaped, "/")
+// address makes the address of a path under /v2/ and a last part, which is one
+// segment whatever it holds.
+func (s *source) address(path, last string) *url.URL {
+	u, prefix := *s.base, url.URL{Path: "/v2/" + path}
+	u.Path, u.RawPath = prefix.Path+last, prefix.EscapedPath()+url.PathEscape(last)
 	return &u
 }
 
-// repository makes the address of a part of a repository.
-func (s *source) repository(path string, parts ...string) (*url.URL, error) {
-	segments := strings.Split(path, "/")
-	for _, name := range append(segments, parts...) {
-		if name == "" || name == "." || name == ".." || !portolan.Printable(name) {
-			return nil, connector.Errorf(portolan.ServerFailure, "%s lists %q, which is not a name that can be asked for.", s.base.Host, name)
+// repository makes the address of something of a kind in a repository.
+func (s *source) repository(path, kind, reference string) (*url.URL, error) {
+	for segment := range strings.SplitSeq(path, "/") {
+		if !askable(segment) {
+			return nil, s.notAskable(segment)
 		}
 	}
-	return s.address(append(segments, parts...)...), nil
+	if !askable(reference) {
+		return nil, s.notAskable(reference)
+	}
+	return s.address(path+"/"+kind+"/", reference), nil
+}
+
+func askable(name string) bool {
+	return name != "" && name != "." && name != ".." && portolan.Printable(name)
+}
+
+func (s *source) notAskable(name string) error {
+	return connector.Errorf(portolan.ServerFailure, "%s lists %q, which is not a name that can be asked for.", s.base.Host, name)
 }

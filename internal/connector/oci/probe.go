@@ -45,7 +45,7 @@ func (s *source) Probe(ctx context.Context) (connector.Probe, error) {
 
 // ping asks whether this is a registry, and for us.
 func (s *source) ping(ctx context.Context) (http.Header, error) {
-	header, _, err := connector.Get(ctx, s.auth.Ping(), s.address(""), nil, connector.MaxManifest)
+	header, _, err := connector.Get(ctx, s.auth.Ping(), s.address("", ""), nil, connector.MaxManifest)
 	if status, ok := errors.AsType[*connector.StatusError](err); ok && (status.Status == http.StatusNotFound || status.Status == http.StatusMethodNotAllowed) {
 		return nil, s.notRegistry("/v2/ is not there", err)
 	}
@@ -76,7 +76,7 @@ func (s *source) recognise(ctx context.Context, ping http.Header) *product {
 		DistSpecVersion string `json:"distSpecVersion"`
 		ReleaseTag      string `json:"releaseTag"`
 	}
-	_, err := connector.GetJSON(ctx, s.client, s.address("_zot", "ext", "mgmt"), nil, connector.MaxManifest, &zot)
+	_, err := connector.GetJSON(ctx, s.client, s.address("_zot/ext/", "mgmt"), nil, connector.MaxManifest, &zot)
 	if err == nil && zot.DistSpecVersion != "" {
 		return &product{name: productZot, version: strings.TrimPrefix(zot.ReleaseTag, "v")}
 	}

@@ -102,7 +102,7 @@ func (s *source) searchAll(ctx context.Context) (map[string]tagList, error) {
 }
 
 func (s *source) searchAddress(offset int) *url.URL {
-	u := s.address("_zot", "ext", "search")
+	u := s.address("_zot/ext/", "search")
 	u.RawQuery = url.Values{"query": {fmt.Sprintf(
 		`{ImageList(repo:"",requestedPage:{limit:%d,offset:%d,sortBy:ALPHABETIC_ASC}){Page{TotalCount ItemCount} Results{RepoName Tag Digest}}}`,
 		searchPage+1, offset)}}.Encode()
