@@ -123,7 +123,7 @@ func (db *DB) ValidAgents(ctx context.Context, ids []string) (valid []string, er
 		var args []any
 		valid, err = collect(ctx, tx, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
 			`SELECT g.id FROM agents g JOIN accounts a ON a.id = g.account_id
-				WHERE g.revoked = 0 AND a.suspended = 0 AND g.id IN (`+marks(&args, ids)+`)`, args...)
+				WHERE g.revoked = 0 AND a.suspended = 0 AND g.id `+amongTexts(tx, &args, ids), args...)
 		return err
 	})
 	return valid, err
@@ -192,5 +192,5 @@ func (tx *Tx) countSessions(ctx context.Context, list []*Agent) error {
 		byID[id].Sessions++
 		byID[id].Streams += streams
 		return nil
-	}, `SELECT agent_id, streams FROM agent_sessions WHERE seen >= $1 AND agent_id IN (`+marks(&args, ids)+`)`, args...)
+	}, `SELECT agent_id, streams FROM agent_sessions WHERE seen >= $1 AND agent_id `+amongTexts(tx, &args, ids), args...)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 )
 
@@ -18,19 +19,19 @@ const (
 	analyzeLast  = 50_000
 )
 
-// grown has PostgreSQL look at its tables when they have grown. It does so
-// later by itself, so a failure is none.
-func (db *DB) grown(ctx context.Context, rows int) {
+// grown has PostgreSQL look at tables when the first of them has grown. It does
+// so later by itself, so a failure is none.
+func (db *DB) grown(ctx context.Context, g *growth, rows int, first, others string) {
 	if !db.Postgres() || rows == 0 {
 		return
 	}
-	have, looked := db.growth.rows.Add(int64(rows)), db.growth.looked.Load()
-	if have < max(analyzeFirst, looked*analyzeEvery) || looked > analyzeLast || !db.growth.looked.CompareAndSwap(looked, have) {
+	have, looked := g.rows.Add(int64(rows)), g.looked.Load()
+	if have < max(analyzeFirst, looked*analyzeEvery) || looked > analyzeLast || !g.looked.CompareAndSwap(looked, have) {
 		return
 	}
 	var known float64
-	err := db.read.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = 'images'::regclass`).Scan(&known)
+	err := db.read.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = $1::regclass`, first).Scan(&known)
 	if err == nil && known < float64(have) {
-		_, _ = db.write.ExecContext(ctx, `ANALYZE images, repositories, artifacts, sync_repositories`)
+		_, _ = db.write.ExecContext(ctx, fmt.Sprintf(`ANALYZE %s%s`, first, others))
 	}
 }

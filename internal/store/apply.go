@@ -85,7 +85,7 @@ func (db *DB) Keep(ctx context.Context, l *Lease, paths []string) (map[string]*K
 			err := row.Scan(&k.ID, &path)
 			kept[path], byID[k.ID] = k, k
 			return err
-		}, `SELECT id, path FROM repositories WHERE registry_id = $1 AND path IN (`+marks(&args, paths)+`)`, args...)
+		}, `SELECT id, path FROM repositories WHERE registry_id = $1 AND path `+amongTexts(tx, &args, paths), args...)
 		if err != nil || len(byID) == 0 {
 			return err
 		}
@@ -107,7 +107,7 @@ func (tx *Tx) keepArtifacts(ctx context.Context, byID map[int64]*Kept) error {
 			byID[repository].Artifacts[d] = true
 		}
 		return err
-	}, `SELECT repository_id, digest FROM artifacts WHERE repository_id IN (`+marks(&args, slices.Collect(maps.Keys(byID)))+`)`, args...)
+	}, `SELECT repository_id, digest FROM artifacts WHERE repository_id `+amongNumbers(tx, &args, slices.Collect(maps.Keys(byID))), args...)
 }
 
 func (tx *Tx) keepImages(ctx context.Context, byID map[int64]*Kept) error {
@@ -123,7 +123,7 @@ func (tx *Tx) keepImages(ctx context.Context, byID map[int64]*Kept) error {
 		err := s.finish(&i.Image)
 		byID[repository].Images = append(byID[repository].Images, i)
 		return err
-	}, `SELECT id, repository_id, lacks, `+imageColumns+` FROM images WHERE gone = 0 AND repository_id IN (`+marks(&args, ids)+`)`, args...)
+	}, `SELECT id, repository_id, lacks, `+imageColumns+` FROM images WHERE gone = 0 AND repository_id `+amongNumbers(tx, &args, ids), args...)
 }
 
 // Manifest is what is known of a digest.
@@ -155,18 +155,18 @@ func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.D
 	if len(digests) == 0 {
 		return nil, nil
 	}
-	args := []any{account}
-	in := marks(&args, padded(digests))
 	var found []Manifest
 	err := db.look(ctx, func(tx *Tx) error {
+		args := []any{account}
+		in := amongTexts(tx, &args, digests)
 		var err error
 		found, err = collect(ctx, tx, scanManifest, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
 			WHERE id IN (SELECT MAX(i.id) FROM images i JOIN registries r ON r.id = i.registry_id
-				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND i.digest IN (`+in+`) GROUP BY i.digest)
+				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND i.digest `+in+` GROUP BY i.digest)
 			UNION ALL
 			SELECT a.digest, a.kind, a.media_type, a.artifact_type, '', a.size, 0, a.subject, '' FROM artifacts a
 			JOIN repositories p ON p.id = a.repository_id JOIN registries r ON r.id = p.registry_id
-			WHERE a.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND a.digest IN (`+in+`)`, args...)
+			WHERE a.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND a.digest `+in, args...)
 		return err
 	})
 	slices.SortFunc(found, func(a, b Manifest) int {
@@ -181,16 +181,6 @@ func scanManifest(row scanner) (m Manifest, err error) {
 	err = row.Scan(&m.Digest, &m.Kind, &m.MediaType, &m.ArtifactType, &m.ImageID, &m.Size, &created, &m.Subject, &platforms)
 	m.Created, m.Platforms = instant(created), splitPlatforms(platforms)
 	return m, err
-}
-
-// padded repeats the last of some values up to one of few lengths, so that the
-// texts of the statements that look them up stay few.
-func padded[T any](values []T) []T {
-	n := 4
-	for n < len(values) {
-		n *= 2
-	}
-	return append(slices.Clip(values), slices.Repeat(values[len(values)-1:], n-len(values))...)
 }
 
 // Change is what a reading found out about one repository, or a part of that
@@ -239,7 +229,7 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 	})
 	if err == nil {
 		db.pace.took(rows, time.Since(began))
-		db.grown(ctx, rows)
+		db.grown(ctx, &db.growth, rows, "images", ", repositories, artifacts")
 		db.checkpoint(ctx, rows)
 	}
 	return err
@@ -252,27 +242,25 @@ func (tx *Tx) retire(ctx context.Context, generation int64, ids []int64, superse
 	if !superseded {
 		if err := tx.inRows(ctx, `UPDATE images SET superseded = 0 WHERE id IN (SELECT o.id FROM images n
 				JOIN images o ON o.account_id = n.account_id AND o.uuid = n.uuid AND o.superseded = 1 AND o.gone = $1
-			WHERE n.born = $1 AND n.id IN (%s))`, []any{generation}, ids); err != nil {
+			WHERE n.born = $1 AND n.id %s)`, []any{generation}, ids); err != nil {
 			return err
 		}
 	}
-	if err := tx.inRows(ctx, `DELETE FROM images WHERE born = $1 AND id IN (%s)`, []any{generation}, ids); err != nil {
+	if err := tx.inRows(ctx, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
 		return err
 	}
-	return tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id IN (%s)`,
+	return tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
 		[]any{generation, millis(tx.Now()), flag(superseded)}, ids)
 }
 
 // inRows runs a statement over ids, in chunks.
 func (tx *Tx) inRows(ctx context.Context, query string, args []any, ids []int64) error {
 	const chunk = 256
-	for len(ids) > 0 {
-		n := min(chunk, len(ids))
-		a := append([]any(nil), args...)
-		if _, err := tx.exec(ctx, fmt.Sprintf(query, marks(&a, ids[:n])), a...); err != nil {
+	for part := range slices.Chunk(ids, chunk) {
+		a := slices.Clone(args)
+		if _, err := tx.exec(ctx, fmt.Sprintf(query, amongNumbers(tx, &a, part)), a...); err != nil {
 			return err
 		}
-		ids = ids[n:]
 	}
 	return nil
 }
@@ -305,12 +293,12 @@ type History struct {
 func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map[Former]History, error) {
 	found := map[Former]History{}
 	for part := range slices.Chunk(asked, fetchBatch) {
-		args := []any{account}
 		repositories, digests := make([]int64, len(part)), make([]portolan.Digest, len(part))
 		for i, f := range part {
 			repositories[i], digests[i] = f.RepositoryID, f.Digest
 		}
 		err := db.look(ctx, func(tx *Tx) error {
+			args := []any{account}
 			return each(ctx, tx, func(row scanner) error {
 				var f Former
 				var h History
@@ -320,7 +308,7 @@ func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map
 				found[f] = h
 				return err
 			}, `SELECT repository_id, digest, uuid, first_seen FROM images WHERE account_id = $1 AND gone > 0 AND superseded = 0
-				AND digest IN (`+marks(&args, padded(digests))+`) AND repository_id IN (`+marks(&args, padded(repositories))+`) ORDER BY id`, args...)
+				AND digest `+amongTexts(tx, &args, digests)+` AND repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY id`, args...)
 		})
 		if err != nil {
 			return nil, err

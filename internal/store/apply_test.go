@@ -67,7 +67,9 @@ func TestVisibilityIsPublished(t *testing.T) {
 			c.Staged.Visibility = visibility
 			half := c
 			half.State = ""
-			f.must(f.Apply(t.Context(), l, []store.Change{half, c}, true))
+			for _, part := range []store.Change{half, c} {
+				f.must(f.Apply(t.Context(), l, []store.Change{part}, true))
+			}
 			return l
 		}
 		shows := func(name, want string) {

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,20 +48,24 @@ func (tx *Tx) repositories(ctx context.Context, s *portolan.Sync, changes []Chan
 		}
 	}
 	return ids, inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
+		values, args, err := tx.db.dialect.rows(part)
+		if err != nil {
+			return err
+		}
 		return each(ctx, tx, func(row scanner) error {
 			var id int64
 			var path string
 			err := row.Scan(&id, &path)
 			ids[at[path]] = id
 			return err
-		}, fmt.Sprintf(upsertRepositories, tuples(len(part), len(part[0]))), slices.Concat(part...)...)
+		}, fmt.Sprintf(upsertRepositories, values), args...)
 	})
 }
 
 // upsertRepositories is the statement for rows. Their last two columns are
 // countStaged's change of the count.
 const upsertRepositories = `INSERT INTO repositories (account_id, registry_id, path, namespace, name, namespace_folded, name_folded, repo_id,
-		staged_visibility, shown_from, fingerprint, born, read_at, staged_count, staged) VALUES %s
+		staged_visibility, shown_from, fingerprint, born, read_at, staged_count, staged) %s
 	ON CONFLICT (registry_id, path) DO UPDATE SET fingerprint = excluded.fingerprint, read_at = excluded.read_at,
 		visibility = CASE WHEN repositories.shown_from < excluded.shown_from THEN repositories.staged_visibility ELSE repositories.visibility END,
 		staged_visibility = excluded.staged_visibility, shown_from = excluded.shown_from,
@@ -111,12 +113,12 @@ func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Chang
 	if err := tx.retire(ctx, s.Generation, drop, false); err != nil {
 		return err
 	}
-	if err := tx.inRows(ctx, `UPDATE images SET lacks = 0, lacked = 0, denied = 0 WHERE id IN (%s)`, nil, seen); err != nil {
+	if err := tx.inRows(ctx, `UPDATE images SET lacks = 0, lacked = 0, denied = 0 WHERE id %s`, nil, seen); err != nil {
 		return err
 	}
 	for denied, rows := range lack {
 		if err := tx.inRows(ctx, `UPDATE images SET lacks = CASE WHEN $2 = 1 OR lacks = 0 THEN lacks + 1 ELSE lacks END, lacked = $1, denied = $3
-			WHERE lacked < $1 AND id IN (%s)`, []any{s.Generation, flag(counts), denied}, rows); err != nil {
+			WHERE lacked < $1 AND id %s`, []any{s.Generation, flag(counts), denied}, rows); err != nil {
 			return err
 		}
 	}
@@ -149,7 +151,7 @@ func (tx *Tx) applyArtifacts(ctx context.Context, s *portolan.Sync, changes []Ch
 		}
 		for part := range slices.Chunk(changes[i].DropArtifacts, fetchBatch) {
 			args := []any{ids[i]}
-			if _, err := tx.exec(ctx, `DELETE FROM artifacts WHERE repository_id = $1 AND digest IN (`+marks(&args, part)+`)`, args...); err != nil {
+			if _, err := tx.exec(ctx, `DELETE FROM artifacts WHERE repository_id = $1 AND digest `+amongTexts(tx, &args, part), args...); err != nil {
 				return err
 			}
 		}
@@ -174,37 +176,11 @@ func (tx *Tx) endStaged(ctx context.Context, s *portolan.Sync, changes []Change)
 	for e, list := range paths {
 		err := inFew(ctx, tx, list, func(ctx context.Context, part []string) error {
 			args := []any{e.state, e.vanished, s.ID}
-			_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = $1, vanished = $2 WHERE sync_id = $3 AND path IN (`+marks(&args, part)+`)`, args...)
+			_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = $1, vanished = $2 WHERE sync_id = $3 AND path `+amongTexts(tx, &args, part), args...)
 			return err
 		})
 		if err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// inFew hands a list on in parts of few sizes, so that the texts of the
-// statements that are made of them stay few. SQLite's driver has a goroutine
-// watch over each statement whose context can end, which takes longer than to
-// write a row: there the end is looked for between the parts.
-func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Context, part []T) error) error {
-	inner := ctx
-	if !tx.db.Postgres() {
-		inner = context.WithoutCancel(ctx)
-	}
-	for _, size := range tx.db.dialect.together {
-		for len(list) >= size {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := do(inner, list[:size]); err != nil {
-				if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // it rolls the transaction back
-					return ctx.Err()
-				}
-				return err
-			}
-			list = list[size:]
 		}
 	}
 	return nil

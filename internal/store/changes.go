@@ -172,7 +172,7 @@ func (tx *Tx) writeChanges(ctx context.Context, s *portolan.Sync, rows []changed
 		}
 		_, err := tx.exec(ctx, `INSERT INTO changes (set_id, uuid, registry_id, kind, path, digest, tags_before, tags_after)
 			SELECT CAST($1 AS TEXT), i.uuid, i.registry_id, CAST($2 AS TEXT), p.path, i.digest, `+tags+`
-			FROM images i JOIN repositories p ON p.id = i.repository_id`+newer+` WHERE i.id IN (`+marks(&args, list)+`)
+			FROM images i JOIN repositories p ON p.id = i.repository_id`+newer+` WHERE i.id `+amongNumbers(tx, &args, list)+`
 			ON CONFLICT (set_id, uuid) DO NOTHING`, args...)
 		if err != nil {
 			return err
@@ -377,7 +377,7 @@ func (tx *Tx) changesOf(ctx context.Context, sets []pagedSet, kind ChangeKind) (
 	}
 	err := inFew(ctx, tx, whole, func(_ context.Context, part []string) error {
 		args := []any{kind}
-		return take(`set_id IN (`+marks(&args, part)+`) ORDER BY uuid DESC`, args[1:]...)
+		return take(`set_id `+amongTexts(tx, &args, part)+` ORDER BY uuid DESC`, args[1:]...)
 	})
 	var list []ImageChange
 	for _, s := range sets {

@@ -31,10 +31,14 @@ type dialect struct {
 	full        func(error) bool
 	// missing tells that a table does not exist.
 	missing func(error) bool
-	// together is how many rows a statement writes: many where each statement
-	// is a round trip, one where it would keep a journal of its own to undo what
-	// it wrote of the others, which takes longer than to write them.
-	together []int
+	// together is how many rows a statement writes at most: many where each
+	// statement is a round trip, one where it would keep a journal of its own to
+	// undo what it wrote of the others, which takes longer than to write them.
+	together int
+	// rows are values to be inserted, and arguments with their values. lists
+	// tells that a list can be one argument.
+	rows  func(rows [][]any) (text string, args []any, err error)
+	lists bool
 	// lock keeps other servers out while the schema changes.
 	lock string
 	// placeholder rewrites $n, nil to keep it.
@@ -62,7 +66,9 @@ var postgres = &dialect{
 	retryable:   pgCode("40001", "40P01"),
 	full:        pgCode("53100"),
 	missing:     pgCode("42P01"),
-	together:    []int{64, 16, 4, 1},
+	together:    1_000,
+	rows:        columns,
+	lists:       true,
 	lock:        "SELECT pg_advisory_xact_lock(7160417231)",
 }
 
@@ -85,7 +91,8 @@ var sqliteDialect = &dialect{
 	full:        sqliteCode(sqlite3.SQLITE_FULL),
 	missing:     sqliteCode(sqlite3.SQLITE_ERROR), // of a plain SELECT: there is no other reason
 	placeholder: numbered,
-	together:    []int{1},
+	together:    1,
+	rows:        tuples,
 }
 
 func dialectOf(url string) (*dialect, error) {

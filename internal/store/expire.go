@@ -102,10 +102,10 @@ func (tx *Tx) expire(ctx context.Context, r *portolan.Registry, list []expiringI
 		rows[i], changes[i] = e.row, e.ImageChange
 		perRepository[e.repository]--
 	}
-	if err := tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2 WHERE id IN (%s)`, []any{reportedGeneration, millis(tx.Now())}, rows); err != nil {
+	if err := tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2 WHERE id %s`, []any{reportedGeneration, millis(tx.Now())}, rows); err != nil {
 		return err
 	}
-	if err := tx.inRows(ctx, `DELETE FROM reported_tags WHERE image_id IN (%s)`, nil, rows); err != nil {
+	if err := tx.inRows(ctx, `DELETE FROM reported_tags WHERE image_id %s`, nil, rows); err != nil {
 		return err
 	}
 	if err := tx.NoteChanges(ctx, r, changes); err != nil {
@@ -133,6 +133,6 @@ func (tx *Tx) shrink(ctx context.Context, deltas map[int64]int) (gone int64, err
 		}
 	}
 	args := []any{reportedGeneration}
-	return tx.exec(ctx, `UPDATE repositories SET gone = $1 WHERE staged_count = 0 AND gone = 0 AND id IN (`+
-		marks(&args, slices.Sorted(maps.Keys(deltas)))+`)`, args...)
+	return tx.exec(ctx, `UPDATE repositories SET gone = $1 WHERE staged_count = 0 AND gone = 0 AND id `+
+		amongNumbers(tx, &args, slices.Sorted(maps.Keys(deltas))), args...)
 }

@@ -161,7 +161,7 @@ func (tx *Tx) dropForeign(ctx context.Context, r *portolan.Registry, paths []str
 	if len(foreign) == 0 {
 		return kept, nil
 	}
-	_, err := tx.exec(ctx, `DELETE FROM hints WHERE registry_id = $1 AND path IN (`+marks(&args, foreign)+`)`, args...)
+	_, err := tx.exec(ctx, `DELETE FROM hints WHERE registry_id = $1 AND path `+amongTexts(tx, &args, foreign), args...)
 	return kept, err
 }
 
@@ -181,16 +181,16 @@ func (tx *Tx) beginHinted(ctx context.Context, r *portolan.Registry, id string, 
 	args := []any{r.ID, id}
 	if _, err := tx.exec(ctx, `INSERT INTO sync_repositories (sync_id, path, grouping_key, expect, fingerprint, visibility)
 		SELECT CAST($2 AS TEXT), h.path, '', -1, '', COALESCE((SELECT p.staged_visibility FROM repositories p WHERE p.registry_id = $1 AND p.path = h.path), '')
-		FROM hints h WHERE h.registry_id = $1 AND h.path IN (`+marks(&args, paths)+`)`, args...); err != nil {
+		FROM hints h WHERE h.registry_id = $1 AND h.path `+amongTexts(tx, &args, paths), args...); err != nil {
 		return err
 	}
 	// Nor does the next reading of the whole registry skip them.
 	args = []any{r.ID}
-	if _, err := tx.exec(ctx, `UPDATE repositories SET fingerprint = '' WHERE registry_id = $1 AND path IN (`+marks(&args, paths)+`)`, args...); err != nil {
+	if _, err := tx.exec(ctx, `UPDATE repositories SET fingerprint = '' WHERE registry_id = $1 AND path `+amongTexts(tx, &args, paths), args...); err != nil {
 		return err
 	}
 	args = []any{now, r.ID}
-	_, err = tx.exec(ctx, `UPDATE hints SET due = 0, taken = $1 WHERE registry_id = $2 AND path IN (`+marks(&args, paths)+`)`, args...)
+	_, err = tx.exec(ctx, `UPDATE hints SET due = 0, taken = $1 WHERE registry_id = $2 AND path `+amongTexts(tx, &args, paths), args...)
 	return err
 }
 

@@ -76,9 +76,8 @@ func (db *DB) ImagesByUUID(ctx context.Context, account int64, uuids []string) (
 	var list []portolan.Image
 	err := db.View(ctx, func(tx *Tx) error {
 		args := []any{account}
-		in := marks(&args, uuids)
 		var err error
-		list, err = collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.account_id = $1 AND `+visibleImage+` AND i.uuid IN (`+in+`)`, args...)
+		list, err = collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.account_id = $1 AND `+visibleImage+` AND i.uuid `+amongTexts(tx, &args, uuids), args...)
 		return err
 	})
 	return list, err
@@ -151,7 +150,7 @@ func (tx *Tx) repositoriesByID(ctx context.Context, ids []int64) ([]portolan.Rep
 	var list []portolan.Repository
 	for part := range slices.Chunk(ids, fetchBatch) {
 		var args []any
-		more, err := collect(ctx, tx, scanRepository, `SELECT `+repositoryFields+fromRepositories+` WHERE p.id IN (`+marks(&args, padded(part))+`) ORDER BY p.id DESC`, args...)
+		more, err := collect(ctx, tx, scanRepository, `SELECT `+repositoryFields+fromRepositories+` WHERE p.id `+amongNumbers(tx, &args, part)+` ORDER BY p.id DESC`, args...)
 		if err != nil {
 			return nil, err
 		}

@@ -73,11 +73,11 @@ func (w *imageWalk) pageOf(ctx context.Context, ids []int64, offset, limit int) 
 	c := w.criteria.part(Field.ofImage)
 	for part := range slices.Chunk(ids, fetchBatch) {
 		var args []any
-		in := marks(&args, padded(part))
+		in := amongNumbers(w.tx, &args, part)
 		found, err := collect(ctx, w.tx, func(row scanner) (p place, err error) {
 			return p, row.Scan(&p.id, &p.updated, &p.uuid)
 		}, `SELECT i.id, i.updated, i.uuid FROM images i JOIN registries r ON r.id = i.registry_id
-			WHERE i.repository_id IN (`+in+`) AND `+visibleImage+c.where(&args), args...)
+			WHERE i.repository_id `+in+` AND `+visibleImage+c.where(&args), args...)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -101,8 +101,8 @@ func purgeSteps() []purgeStep {
 // What is gone may come back while a deletion waits for its row; the condition
 // on the row itself is then looked at once more.
 const (
-	deleteImages = `DELETE FROM images WHERE id IN (%s)`
-	deleteGone   = `DELETE FROM images WHERE gone > 0 AND id IN (%s)`
+	deleteImages = `DELETE FROM images WHERE id %s`
+	deleteGone   = `DELETE FROM images WHERE gone > 0 AND id %s`
 )
 
 // Purge deletes rows that are past their time, at most limit in a transaction,
@@ -120,8 +120,8 @@ func (db *DB) Purge(ctx context.Context, limit int) (purged int, err error) {
 
 func (db *DB) purge(ctx context.Context, step *purgeStep, limit int) (purged int, err error) {
 	query, args := step.query, append(step.args(db.now()), limit)
+	var ids []int64
 	if step.find != "" {
-		var ids []int64
 		err := db.View(ctx, func(tx *Tx) error {
 			var err error
 			ids, err = collect(ctx, tx, func(row scanner) (id int64, err error) { return id, row.Scan(&id) }, step.find, args...)
@@ -130,10 +130,12 @@ func (db *DB) purge(ctx context.Context, step *purgeStep, limit int) (purged int
 		if err != nil || len(ids) == 0 {
 			return 0, err
 		}
-		args = nil
-		query = fmt.Sprintf(query, marks(&args, ids))
 	}
 	err = db.Update(ctx, func(tx *Tx) error {
+		if step.find != "" {
+			args = nil
+			query = fmt.Sprintf(step.query, amongNumbers(tx, &args, ids))
+		}
 		n, err := tx.exec(ctx, query, args...)
 		purged = int(n)
 		return err

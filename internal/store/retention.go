@@ -149,7 +149,7 @@ func (db *DB) Retain(ctx context.Context, r *portolan.Registry, cutoff time.Time
 func (db *DB) forgetGone(ctx context.Context, _ *portolan.Registry, cutoff time.Time, ids []int64) (n int, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		args := []any{millis(cutoff)}
-		deleted, err := tx.exec(ctx, `DELETE FROM images WHERE gone > 0 AND gone_at > 0 AND gone_at < $1 AND id IN (`+marks(&args, ids)+`)
+		deleted, err := tx.exec(ctx, `DELETE FROM images WHERE gone > 0 AND gone_at > 0 AND gone_at < $1 AND id `+amongNumbers(tx, &args, ids)+`
 			AND NOT EXISTS (SELECT 1 FROM images o WHERE o.account_id = images.account_id AND o.uuid = images.uuid AND o.id > images.id)`, args...)
 		n = int(deleted)
 		return err
@@ -164,7 +164,7 @@ func (db *DB) expireRows(ctx context.Context, r *portolan.Registry, cutoff time.
 			return err
 		}
 		args := []any{r.ID, millis(cutoff)}
-		list, err := collect(ctx, tx, scanExpiring, expiring+` AND i.id IN (`+marks(&args, ids)+`)`, args...)
+		list, err := collect(ctx, tx, scanExpiring, expiring+` AND i.id `+amongNumbers(tx, &args, ids), args...)
 		if n = len(list); err != nil || n == 0 {
 			return err
 		}

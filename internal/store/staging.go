@@ -2,9 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -60,6 +57,9 @@ func (db *DB) StageRepositories(ctx context.Context, l *Lease, list []StagedRepo
 		l.Sync.Ledger.RepositoriesListed = listed + added
 		return tx.hold(ctx, l)
 	})
+	if err == nil { // the table is empty between readings, and may have been when it was looked at
+		db.grown(ctx, &l.staged, added, "sync_repositories", "")
+	}
 	return added, err
 }
 
@@ -139,7 +139,7 @@ func (db *DB) SkipUnchanged(ctx context.Context, l *Lease, readAt time.Time, cha
 		args := []any{l.Sync.ID, l.Sync.RegistryID, millis(readAt)}
 		not := ""
 		if len(changed) > 0 {
-			not = " AND path NOT IN (" + marks(&args, changed) + ")"
+			not = " AND NOT path " + amongTexts(tx, &args, changed)
 		}
 		n, err := tx.exec(ctx, `UPDATE sync_repositories SET state = 'skipped' WHERE sync_id = $1 AND state = 'todo' AND vanished = 0 AND fingerprint <> ''`+not+`
 			AND EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = $2 AND p.path = sync_repositories.path AND p.gone = 0
@@ -149,19 +149,6 @@ func (db *DB) SkipUnchanged(ctx context.Context, l *Lease, readAt time.Time, cha
 		return err
 	})
 	return skipped, err
-}
-
-// marks appends values to the arguments and answers their placeholders.
-func marks[T any](args *[]any, values []T) string {
-	var b strings.Builder
-	for i, v := range values {
-		*args = append(*args, v)
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString("$" + strconv.Itoa(len(*args)))
-	}
-	return b.String()
 }
 
 // StageRows keeps the rows of a repository whose listing is interrupted, to be
@@ -209,37 +196,4 @@ func (db *DB) CountStaged(ctx context.Context, l *Lease) (read, skipped, failed 
 			FROM sync_repositories WHERE sync_id = $1 AND vanished = 0`, []any{l.Sync.ID}, &read, &skipped, &failed)
 	})
 	return read, skipped, failed, err
-}
-
-// insertMany inserts rows of as many columns and answers how many were
-// inserted.
-func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (inserted int64, err error) {
-	var text string
-	size := 0
-	err = inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
-		if len(part) != size {
-			size = len(part)
-			text = into + " VALUES " + tuples(size, len(part[0])) + " " + suffix
-		}
-		n, err := tx.exec(ctx, text, slices.Concat(part...)...)
-		inserted += n
-		return err
-	})
-	return inserted, err
-}
-
-// tuples are the placeholders of rows.
-func tuples(rows, columns int) string {
-	var b strings.Builder
-	for n := range rows * columns {
-		switch {
-		case n == 0:
-			b.WriteString("($1")
-		case n%columns == 0:
-			b.WriteString("),($" + strconv.Itoa(n+1))
-		default:
-			b.WriteString(",$" + strconv.Itoa(n+1))
-		}
-	}
-	return b.String() + ")"
 }

@@ -159,6 +159,8 @@ type Lease struct {
 	owner string
 	ttl   time.Duration
 	stale bool
+	// staged counts the repositories that were staged through it.
+	staged growth
 }
 
 // Stale reports whether a write through the lease failed. What the worker has

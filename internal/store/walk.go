@@ -237,7 +237,7 @@ func (tx *Tx) imagesByID(ctx context.Context, found []tagged) ([]portolan.Image,
 		for i, f := range part {
 			ids[i] = f.id
 		}
-		images, err := collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.id IN (`+marks(&args, ids)+`)`, args...)
+		images, err := collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.id `+amongNumbers(tx, &args, ids), args...)
 		if err != nil {
 			return nil, err
 		}

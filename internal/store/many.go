@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// insertMany inserts rows, of as many columns each, and answers how many were
+// inserted.
+func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (inserted int64, err error) {
+	err = inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
+		values, args, err := tx.db.dialect.rows(part)
+		if err != nil {
+			return err
+		}
+		n, err := tx.exec(ctx, into+" "+values+" "+suffix, args...)
+		inserted += n
+		return err
+	})
+	return inserted, err
+}
+
+// inFew hands a list on in parts of as many as a statement writes. SQLite's
+// driver has a goroutine watch over each statement whose context can end, which
+// takes longer than to write a row: there the end is looked for between the
+// parts.
+func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Context, part []T) error) error {
+	inner := ctx
+	if tx.db.dialect.together == 1 {
+		inner = context.WithoutCancel(ctx)
+	}
+	for part := range slices.Chunk(list, tx.db.dialect.together) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := do(inner, part); err != nil {
+			if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // it rolls the transaction back
+				return ctx.Err()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// tuples are rows as a list of values each.
+func tuples(rows [][]any) (text string, args []any, err error) {
+	var b strings.Builder
+	for i, row := range rows {
+		if i == 0 {
+			b.WriteString("VALUES (")
+		} else {
+			b.WriteString("),(")
+		}
+		b.WriteString(marks(&args, row))
+	}
+	return b.String() + ")", args, nil
+}
+
+// columns are rows as a list for each column, so that the text does not depend
+// on how many there are.
+func columns(rows [][]any) (text string, args []any, err error) {
+	types := make([]string, len(rows[0]))
+	for n, first := range rows[0] {
+		var list any
+		switch v := reflect.ValueOf(first); v.Kind() {
+		case reflect.String:
+			types[n], list = "text", column(rows, n, reflect.Value.String)
+		case reflect.Int, reflect.Int64:
+			types[n], list = "bigint", column(rows, n, reflect.Value.Int)
+		case reflect.Slice:
+			types[n], list = "bytea", column(rows, n, reflect.Value.Bytes)
+		default:
+			return "", nil, fmt.Errorf("no column can be made of a %T", first)
+		}
+		types[n] = "$" + strconv.Itoa(n+1) + "::" + types[n] + "[]"
+		args = append(args, list)
+	}
+	return "SELECT * FROM unnest(" + strings.Join(types, ",") + ")", args, nil
+}
+
+func column[T any](rows [][]any, n int, of func(reflect.Value) T) []T {
+	list := make([]T, len(rows))
+	for i, row := range rows {
+		list[i] = of(reflect.ValueOf(row[n]))
+	}
+	return list
+}
+
+// marks appends values to the arguments and answers their placeholders.
+func marks[T any](args *[]any, values []T) string {
+	var b strings.Builder
+	for i, v := range values {
+		*args = append(*args, v)
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("$" + strconv.Itoa(len(*args)))
+	}
+	return b.String()
+}
+
+// amongTexts is the condition that something is among values, which it appends
+// to the arguments: the text of a statement should not depend on how many there
+// are, or on few numbers of them.
+func amongTexts[T ~string](tx *Tx, args *[]any, values []T) string {
+	if !tx.db.dialect.lists {
+		return "IN (" + marks(args, padded(values)) + ")"
+	}
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = string(v)
+	}
+	*args = append(*args, list)
+	return "= ANY($" + strconv.Itoa(len(*args)) + "::text[])"
+}
+
+// amongNumbers is amongTexts for numbers.
+func amongNumbers(tx *Tx, args *[]any, values []int64) string {
+	if !tx.db.dialect.lists {
+		return "IN (" + marks(args, padded(values)) + ")"
+	}
+	*args = append(*args, values)
+	return "= ANY($" + strconv.Itoa(len(*args)) + "::bigint[])"
+}
+
+// padded repeats the last of some values up to one of few lengths, so that the
+// texts of the statements that look them up stay few.
+func padded[T any](values []T) []T {
+	if len(values) < 2 {
+		return values
+	}
+	n := 4
+	for n < len(values) {
+		n *= 2
+	}
+	return append(slices.Clip(values), slices.Repeat(values[len(values)-1:], n-len(values))...)
+}
