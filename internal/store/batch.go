@@ -48,7 +48,7 @@ func (tx *Tx) repositories(ctx context.Context, s *portolan.Sync, changes []Chan
 		}
 	}
 	return ids, inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
-		values, args, err := tx.db.dialect.rows(part)
+		values, err := tx.db.dialect.values(len(part), part[0])
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (tx *Tx) repositories(ctx context.Context, s *portolan.Sync, changes []Chan
 			err := row.Scan(&id, &path)
 			ids[at[path]] = id
 			return err
-		}, fmt.Sprintf(upsertRepositories, values), args...)
+		}, fmt.Sprintf(upsertRepositories, values), tx.db.dialect.rows(part)...)
 	})
 }
 

@@ -35,10 +35,11 @@ type dialect struct {
 	// statement is a round trip, one where it would keep a journal of its own to
 	// undo what it wrote of the others, which takes longer than to write them.
 	together int
-	// rows are values to be inserted, and arguments with their values. lists
-	// tells that a list can be one argument.
-	rows  func(rows [][]any) (text string, args []any, err error)
-	lists bool
+	// values is the text of so many rows to be inserted, of the types of the
+	// first, rows are its arguments. lists tells that a list can be an argument.
+	values func(n int, first []any) (text string, err error)
+	rows   func(rows [][]any) []any
+	lists  bool
 	// lock keeps other servers out while the schema changes.
 	lock string
 	// placeholder rewrites $n, nil to keep it.
@@ -67,6 +68,7 @@ var postgres = &dialect{
 	full:        pgCode("53100"),
 	missing:     pgCode("42P01"),
 	together:    1_000,
+	values:      unnested,
 	rows:        columns,
 	lists:       true,
 	lock:        "SELECT pg_advisory_xact_lock(7160417231)",
@@ -92,7 +94,8 @@ var sqliteDialect = &dialect{
 	missing:     sqliteCode(sqlite3.SQLITE_ERROR), // of a plain SELECT: there is no other reason
 	placeholder: numbered,
 	together:    1,
-	rows:        tuples,
+	values:      tuples,
+	rows:        flat,
 }
 
 func dialectOf(url string) (*dialect, error) {

@@ -14,12 +14,17 @@ import (
 // insertMany inserts rows, of as many columns each, and answers how many were
 // inserted.
 func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (inserted int64, err error) {
+	var text string
+	size := 0
 	err = inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
-		values, args, err := tx.db.dialect.rows(part)
-		if err != nil {
-			return err
+		if len(part) != size {
+			values, err := tx.db.dialect.values(len(part), part[0])
+			if err != nil {
+				return err
+			}
+			text, size = into+" "+values+" "+suffix, len(part)
 		}
-		n, err := tx.exec(ctx, into+" "+values+" "+suffix, args...)
+		n, err := tx.exec(ctx, text, tx.db.dialect.rows(part)...)
 		inserted += n
 		return err
 	})
@@ -50,39 +55,56 @@ func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Con
 }
 
 // tuples are rows as a list of values each.
-func tuples(rows [][]any) (text string, args []any, err error) {
+func tuples(n int, first []any) (string, error) {
 	var b strings.Builder
-	for i, row := range rows {
-		if i == 0 {
-			b.WriteString("VALUES (")
-		} else {
-			b.WriteString("),(")
+	for i := range n * len(first) {
+		switch {
+		case i == 0:
+			b.WriteString("VALUES ($1")
+		case i%len(first) == 0:
+			b.WriteString("),($" + strconv.Itoa(i+1))
+		default:
+			b.WriteString(",$" + strconv.Itoa(i+1))
 		}
-		b.WriteString(marks(&args, row))
 	}
-	return b.String() + ")", args, nil
+	return b.String() + ")", nil
 }
 
-// columns are rows as a list for each column, so that the text does not depend
+func flat(rows [][]any) []any { return slices.Concat(rows...) }
+
+// unnested are rows as a list for each column, so that the text does not depend
 // on how many there are.
-func columns(rows [][]any) (text string, args []any, err error) {
-	types := make([]string, len(rows[0]))
-	for n, first := range rows[0] {
-		var list any
-		switch v := reflect.ValueOf(first); v.Kind() {
+func unnested(_ int, first []any) (string, error) {
+	types := make([]string, len(first))
+	for n, v := range first {
+		switch reflect.ValueOf(v).Kind() {
 		case reflect.String:
-			types[n], list = "text", column(rows, n, reflect.Value.String)
+			types[n] = "text"
 		case reflect.Int, reflect.Int64:
-			types[n], list = "bigint", column(rows, n, reflect.Value.Int)
+			types[n] = "bigint"
 		case reflect.Slice:
-			types[n], list = "bytea", column(rows, n, reflect.Value.Bytes)
+			types[n] = "bytea"
 		default:
-			return "", nil, fmt.Errorf("no column can be made of a %T", first)
+			return "", fmt.Errorf("no column can be made of a %T", v)
 		}
 		types[n] = "$" + strconv.Itoa(n+1) + "::" + types[n] + "[]"
-		args = append(args, list)
 	}
-	return "SELECT * FROM unnest(" + strings.Join(types, ",") + ")", args, nil
+	return "SELECT * FROM unnest(" + strings.Join(types, ",") + ")", nil
+}
+
+func columns(rows [][]any) []any {
+	args := make([]any, len(rows[0]))
+	for n, first := range rows[0] {
+		switch reflect.ValueOf(first).Kind() {
+		case reflect.String:
+			args[n] = column(rows, n, reflect.Value.String)
+		case reflect.Slice:
+			args[n] = column(rows, n, reflect.Value.Bytes)
+		default:
+			args[n] = column(rows, n, reflect.Value.Int)
+		}
+	}
+	return args
 }
 
 func column[T any](rows [][]any, n int, of func(reflect.Value) T) []T {

@@ -12,16 +12,16 @@ import (
 func TestRowsAsValues(t *testing.T) {
 	t.Parallel()
 	rows := [][]any{{int64(1), portolan.Digest("a"), 2, []byte("x")}, {int64(3), portolan.Digest("b"), 4, []byte(nil)}}
-	text, args, err := tuples(rows)
-	if want := "VALUES ($1,$2,$3,$4),($5,$6,$7,$8)"; err != nil || text != want || !cmp.Equal(args, slices.Concat(rows...)) {
+	text, err := tuples(2, rows[0])
+	if args := flat(rows); err != nil || text != "VALUES ($1,$2,$3,$4),($5,$6,$7,$8)" || !cmp.Equal(args, slices.Concat(rows...)) {
 		t.Errorf("%s %v %v", text, args, err)
 	}
-	text, args, err = columns(rows)
+	text, err = unnested(2, rows[0])
 	want := []any{[]int64{1, 3}, []string{"a", "b"}, []int64{2, 4}, [][]byte{[]byte("x"), nil}}
-	if err != nil || text != "SELECT * FROM unnest($1::bigint[],$2::text[],$3::bigint[],$4::bytea[])" || !cmp.Equal(args, want) {
+	if args := columns(rows); err != nil || text != "SELECT * FROM unnest($1::bigint[],$2::text[],$3::bigint[],$4::bytea[])" || !cmp.Equal(args, want) {
 		t.Errorf("%s %s %v", text, cmp.Diff(want, args), err)
 	}
-	if _, _, err := columns([][]any{{1.5}}); err == nil {
+	if _, err := unnested(1, []any{1.5}); err == nil {
 		t.Error("a number with a fraction has no column")
 	}
 }
