@@ -96,14 +96,24 @@ func (db *DB) ForgetLacking(ctx context.Context, l *Lease, counted bool, limit i
 }
 
 // RetireRepositories makes up to limit repositories gone that vanished and
-// have no images left, and answers how many.
+// have no images left, and answers how many. They are looked for before the
+// write lock is taken: all that was staged is looked through.
 func (db *DB) RetireRepositories(ctx context.Context, l *Lease, limit int) (retired int, err error) {
+	const empty = `NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.gone = 0)`
+	var ids []int64
+	err = db.View(ctx, func(tx *Tx) error {
+		var err error
+		ids, err = collect(ctx, tx, func(row scanner) (id int64, err error) { return id, row.Scan(&id) },
+			`SELECT p.id FROM sync_repositories s JOIN repositories p ON p.registry_id = $1 AND p.path = s.path AND p.gone = 0
+			WHERE s.sync_id = $2 AND s.vanished > 0 AND s.state IN ('done', 'held') AND `+empty+` LIMIT $3`, l.Sync.RegistryID, l.Sync.ID, limit)
+		return err
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
 	err = db.leased(ctx, l, func(tx *Tx) error {
-		n, err := tx.exec(ctx, `UPDATE repositories SET gone = $1 WHERE id IN (
-			SELECT p.id FROM sync_repositories s JOIN repositories p ON p.registry_id = $2 AND p.path = s.path AND p.gone = 0
-			WHERE s.sync_id = $3 AND s.vanished > 0 AND s.state IN ('done', 'held')
-				AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.gone = 0)
-			ORDER BY p.id LIMIT $4)`, l.Sync.Generation, l.Sync.RegistryID, l.Sync.ID, limit)
+		args := []any{l.Sync.Generation}
+		n, err := tx.exec(ctx, `UPDATE repositories AS p SET gone = $1 WHERE p.gone = 0 AND p.id `+amongNumbers(tx, &args, ids)+` AND `+empty, args...)
 		retired = int(n)
 		return err
 	})

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -131,24 +133,55 @@ func (db *DB) GroupRepositories(ctx context.Context, l *Lease, group string) ([]
 	return list, err
 }
 
+// stagedBatch is how many staged repositories change in one transaction.
+const stagedBatch = 500
+
 // SkipUnchanged marks the repositories as skipped whose fingerprint is the one
 // of their last complete listing, which ended at readAt or later, unless their
 // path is among changed. It answers how many.
 func (db *DB) SkipUnchanged(ctx context.Context, l *Lease, readAt time.Time, changed []string) (skipped int, err error) {
-	err = db.leased(ctx, l, func(tx *Tx) error {
-		args := []any{l.Sync.ID, l.Sync.RegistryID, millis(readAt)}
-		not := ""
-		if len(changed) > 0 {
-			not = " AND NOT path " + amongTexts(tx, &args, changed)
+	args := []any{l.Sync.ID, l.Sync.RegistryID, millis(readAt)}
+	const unchanged = `s.sync_id = $1 AND s.state = 'todo' AND s.vanished = 0 AND s.fingerprint <> ''
+		AND EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = $2 AND p.path = s.path AND p.gone = 0
+			AND p.fingerprint = s.fingerprint AND p.read_at >= $3
+			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.registry_id = $2 AND i.lacks > 0))`
+	read := make(map[string]bool, len(changed))
+	for _, path := range changed {
+		read[path] = true
+	}
+	after := ""
+	for {
+		paths, err := db.stagedPaths(ctx, unchanged+` AND s.path > $4`, append(slices.Clone(args), after))
+		if err != nil {
+			return skipped, err
 		}
-		n, err := tx.exec(ctx, `UPDATE sync_repositories SET state = 'skipped' WHERE sync_id = $1 AND state = 'todo' AND vanished = 0 AND fingerprint <> ''`+not+`
-			AND EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = $2 AND p.path = sync_repositories.path AND p.gone = 0
-				AND p.fingerprint = sync_repositories.fingerprint AND p.read_at >= $3
-				AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.registry_id = $2 AND i.lacks > 0))`, args...)
-		skipped = int(n)
+		full := len(paths) == stagedBatch
+		if full {
+			after = paths[len(paths)-1]
+		}
+		paths = slices.DeleteFunc(paths, func(path string) bool { return read[path] })
+		var n int64
+		err = db.leased(ctx, l, func(tx *Tx) error {
+			own := slices.Clone(args)
+			n, err = tx.exec(ctx, `UPDATE sync_repositories AS s SET state = 'skipped' WHERE `+unchanged+` AND s.path `+amongTexts(tx, &own, paths), own...)
+			return err
+		})
+		skipped += int(n)
+		if err != nil || !full {
+			return skipped, err
+		}
+	}
+}
+
+// stagedPaths answers the first paths, in order, of staged repositories that
+// fulfil a condition.
+func (db *DB) stagedPaths(ctx context.Context, condition string, args []any) (paths []string, err error) {
+	err = db.View(ctx, func(tx *Tx) error {
+		paths, err = collect(ctx, tx, func(row scanner) (path string, err error) { return path, row.Scan(&path) },
+			fmt.Sprintf(`SELECT s.path FROM sync_repositories s WHERE %s ORDER BY s.path LIMIT %d`, condition, stagedBatch), args...)
 		return err
 	})
-	return skipped, err
+	return paths, err
 }
 
 // StageRows keeps the rows of a repository whose listing is interrupted, to be
@@ -181,10 +214,20 @@ func (db *DB) StagedRows(ctx context.Context, l *Lease, path string) ([][]byte, 
 
 // FailTodo marks everything still to be read as failed.
 func (db *DB) FailTodo(ctx context.Context, l *Lease) error {
-	return db.leased(ctx, l, func(tx *Tx) error {
-		_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = 'failed' WHERE sync_id = $1 AND state = 'todo'`, l.Sync.ID)
-		return err
-	})
+	for {
+		paths, err := db.stagedPaths(ctx, `s.sync_id = $1 AND s.state = 'todo'`, []any{l.Sync.ID})
+		if err != nil {
+			return err
+		}
+		err = db.leased(ctx, l, func(tx *Tx) error {
+			args := []any{l.Sync.ID}
+			_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = 'failed' WHERE sync_id = $1 AND state = 'todo' AND path `+amongTexts(tx, &args, paths), args...)
+			return err
+		})
+		if err != nil || len(paths) < stagedBatch {
+			return err
+		}
+	}
 }
 
 // CountStaged counts the repositories of a reading's catalogue by what became
