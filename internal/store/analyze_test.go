@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -33,23 +34,51 @@ func TestStagedIsFoundByPath(t *testing.T) {
 	for i := range paths {
 		paths[i] = fmt.Sprintf("'team/app-%05d'", i*100)
 	}
-	var plan []string
+	text := f.plan(fmt.Sprintf(`UPDATE sync_repositories SET state = 'done' WHERE sync_id = '%s' AND path IN (%s)`, l.Sync.ID, strings.Join(paths, ",")))
+	if !strings.Contains(text, "Index Cond: ((sync_id = ") || strings.Contains(text, "Filter:") {
+		t.Error(text)
+	}
+}
+
+// Digests are found by the digits that are indexed.
+func TestDigestsAreFoundByIndex(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		f := newFixture(t, url)
+		text := f.plan(`SELECT id FROM images i WHERE i.account_id = 1 AND substr(i.digest, 8, 8) IN ('00000001', '00000002') AND i.digest IN ('x', 'y')`)
+		if !strings.Contains(text, "images_digits") {
+			t.Error(text)
+		}
+	})
+}
+
+// plan is how the database runs a statement. PostgreSQL is kept from selecting
+// from small tables by reading them from end to end.
+func (f *fixture) plan(statement string) string {
+	f.Helper()
+	var lines []string
 	f.update(func(ctx context.Context, tx *store.Tx) error {
-		rows, err := tx.SQL().QueryContext(ctx, fmt.Sprintf(`EXPLAIN UPDATE sync_repositories SET state = 'done' WHERE sync_id = '%s' AND path IN (%s)`,
-			l.Sync.ID, strings.Join(paths, ",")))
+		var line string
+		explain, into := "EXPLAIN QUERY PLAN ", []any{new(int), new(int), new(int), &line}
+		if f.Postgres() {
+			explain, into = "EXPLAIN ", []any{&line}
+			if strings.HasPrefix(statement, "SELECT") {
+				if _, err := tx.SQL().ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+					return err
+				}
+			}
+		}
+		rows, err := tx.SQL().QueryContext(ctx, explain+statement)
 		if err != nil {
 			return err
 		}
 		for rows.Next() {
-			var line string
-			if err := rows.Scan(&line); err != nil {
-				return err
+			if err := rows.Scan(into...); err != nil {
+				return errors.Join(err, rows.Close())
 			}
-			plan = append(plan, line)
+			lines = append(lines, line)
 		}
-		return rows.Close()
+		return errors.Join(rows.Err(), rows.Close())
 	})
-	if text := strings.Join(plan, "\n"); !strings.Contains(text, "Index Cond: ((sync_id = ") || strings.Contains(text, "Filter:") {
-		t.Error(text)
-	}
+	return strings.Join(lines, "\n")
 }

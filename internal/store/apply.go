@@ -158,15 +158,15 @@ func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.D
 	var found []Manifest
 	err := db.look(ctx, func(tx *Tx) error {
 		args := []any{account}
-		in := amongTexts(tx, &args, digests)
+		images, artifacts := amongDigests(tx, &args, "i.digest", digests), "a.digest "+amongTexts(tx, &args, digests)
 		var err error
 		found, err = collect(ctx, tx, scanManifest, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
 			WHERE id IN (SELECT MAX(i.id) FROM images i JOIN registries r ON r.id = i.registry_id
-				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND i.digest `+in+` GROUP BY i.digest)
+				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND `+images+` GROUP BY i.digest)
 			UNION ALL
 			SELECT a.digest, a.kind, a.media_type, a.artifact_type, '', a.size, 0, a.subject, '' FROM artifacts a
 			JOIN repositories p ON p.id = a.repository_id JOIN registries r ON r.id = p.registry_id
-			WHERE a.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND a.digest `+in, args...)
+			WHERE a.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND `+artifacts, args...)
 		return err
 	})
 	slices.SortFunc(found, func(a, b Manifest) int {
@@ -308,7 +308,7 @@ func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map
 				found[f] = h
 				return err
 			}, `SELECT repository_id, digest, uuid, first_seen FROM images WHERE account_id = $1 AND gone > 0 AND superseded = 0
-				AND digest `+amongTexts(tx, &args, digests)+` AND repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY id`, args...)
+				AND `+amongDigests(tx, &args, "digest", digests)+` AND repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY id`, args...)
 		})
 		if err != nil {
 			return nil, err

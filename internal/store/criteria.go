@@ -179,7 +179,7 @@ var comparisons = map[Field]string{
 	FieldRegion:        "r.region_id = %s",
 	FieldType:          "r.type = %s",
 	FieldTag:           "@INSTR(i.tags_folded, %s) > 0",
-	FieldDigest:        "i.digest = %s",
+	FieldDigest:        "substr(i.digest, 8, 8) = substr(%[1]s, 8, 8) AND i.digest = %[1]s",
 	FieldImageID:       "i.image_id = %s",
 	FieldUUID:          "i.uuid = %s",
 	FieldTagIs:         "@INSTR(@NL || i.tags || @NL, @NL || %s || @NL) > 0",
