@@ -43,6 +43,9 @@ func (w *writer) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	for i := range ready {
+		w.learnt.forget(&ready[i].found)
+	}
 	w.ran = true
 	return nil
 }

@@ -102,3 +102,21 @@ func TestInquiryEnds(t *testing.T) {
 		}
 	})
 }
+
+// What the store has come to know is not remembered any longer, and the rest is.
+func TestLearntUntilKept(t *testing.T) {
+	t.Parallel()
+	var l learnt
+	rows := make([]connector.Row, 3)
+	for i := range rows {
+		rows[i] = connector.Row{Digest: portolan.Digest('a' + rune(i)), Facts: connector.Facts{Kind: portolan.KindImage, MediaType: "m"}}
+		l.add(&rows[i])
+	}
+	l.forget(&found{
+		images:    map[portolan.Digest]*connector.Row{rows[0].Digest: &rows[0]},
+		artifacts: map[portolan.Digest]*connector.Row{rows[1].Digest: &rows[1]},
+	})
+	if len(l.facts) != 1 || l.facts[rows[2].Digest].MediaType != "m" {
+		t.Errorf("%v", l.facts)
+	}
+}

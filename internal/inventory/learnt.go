@@ -38,6 +38,18 @@ func (l *learnt) add(row *connector.Row) {
 	l.drop(row.Digest)
 }
 
+// forget drops what the store now knows of a listing.
+func (l *learnt) forget(f *found) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for d := range f.images {
+		delete(l.facts, d)
+	}
+	for d := range f.artifacts {
+		delete(l.facts, d)
+	}
+}
+
 func (l *learnt) drop(d portolan.Digest) {
 	if c := l.claims[d]; c != nil {
 		close(c.done)
