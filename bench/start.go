@@ -14,8 +14,9 @@ import (
 
 const settle = 3 * time.Second
 
-// startup measures what a server costs before it does anything.
-func (b *bench) startup(ctx context.Context, s *section, full *world, database string) error {
+// startup measures what a server costs before it does anything, against the
+// targets if it is held to them.
+func (b *bench) startup(ctx context.Context, s *section, full *world, database string, held bool) error {
 	name := fmt.Sprintf("%s, %d registries and %d images", database, full.scale.all(), full.scale.total())
 	var took []time.Duration
 	for range b.runs {
@@ -32,7 +33,7 @@ func (b *bench) startup(ctx context.Context, s *section, full *world, database s
 		}
 	}
 	m := middle(took)
-	s.add(figure{what: "from start to the first answer, " + name, value: millis(m), want: "< 150 ms", met: m < 150*time.Millisecond, note: "with the list of registries loaded"})
+	first := figure{what: "from start to the first answer, " + name, value: millis(m), want: "< 150 ms", met: m < 150*time.Millisecond, note: "with the list of registries loaded"}
 	z, err := launchWith(ctx, b.folder, full.spec)
 	if err != nil {
 		return err
@@ -45,7 +46,12 @@ func (b *bench) startup(ctx context.Context, s *section, full *world, database s
 	if err := errors.Join(err, z.stop()); err != nil {
 		return err
 	}
-	s.add(figure{what: "resident memory when idle, " + name, value: fmt.Sprintf("%d MB", u.RSS/1e6), want: "< 60 MB", met: u.RSS < 60e6})
+	idle := figure{what: "resident memory when idle, " + name, value: fmt.Sprintf("%d MB", u.RSS/1e6), want: "< 60 MB", met: u.RSS < 60e6}
+	if !held {
+		first.want, idle.want = "", ""
+	}
+	s.add(first)
+	s.add(idle)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"portolan"
 	"portolan/internal/connector"
@@ -45,12 +46,57 @@ func (a *asker) start(ctx context.Context, d portolan.Digest) <-chan error {
 	return done
 }
 
+// questions are what the store was asked until now.
+func (a *asker) questions() [][]portolan.Digest {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked)
+}
+
+// moment lets a question that waits for others be asked.
+func moment() {
+	<-time.After(linger)
+	synctest.Wait()
+}
+
+// A question waits a moment for others, but not when there are enough.
+func TestInquiryLingers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &asker{gates: make(chan error, 2)}
+		a.gates <- nil
+		a.gates <- nil
+		began := time.Now()
+		joined := []<-chan error{a.start(t.Context(), "a"), a.start(t.Context(), "b")}
+		if len(a.questions()) != 0 {
+			t.Error("the store was asked at once")
+		}
+		moment()
+		if len(a.questions()) != 1 || time.Since(began) != linger {
+			t.Errorf("the store was asked %v after %s", a.questions(), time.Since(began))
+		}
+		began = time.Now()
+		for n := range enough {
+			joined = append(joined, a.start(t.Context(), portolan.Digest('c'+rune(n))))
+		}
+		for _, done := range joined {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if len(a.questions()) != 2 || len(a.questions()[1]) != enough || time.Since(began) != 0 {
+			t.Errorf("the store was asked %v after %s", a.questions(), time.Since(began))
+		}
+	})
+}
+
 // What is asked while a question is being answered becomes one question.
 func TestInquiryJoins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &asker{gates: make(chan error)}
 		first := a.start(t.Context(), "a")
+		moment()
 		joined := []<-chan error{a.start(t.Context(), "b"), a.start(t.Context(), "c"), a.start(t.Context(), "d")}
 		a.gates <- nil
 		a.gates <- nil
@@ -71,6 +117,7 @@ func TestInquiryFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &asker{gates: make(chan error)}
 		first := a.start(t.Context(), "a")
+		moment()
 		leads, joins := a.start(t.Context(), "b"), a.start(t.Context(), "c")
 		broken := errors.New("broken")
 		a.gates <- nil
@@ -87,7 +134,9 @@ func TestInquiryEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &asker{gates: make(chan error)}
-		first, leads := a.start(t.Context(), "a"), a.start(t.Context(), "b")
+		first := a.start(t.Context(), "a")
+		moment()
+		leads := a.start(t.Context(), "b")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("gone")
 		joins := a.start(ctx, "c")

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"sync"
+	"time"
 
 	"portolan"
 	"portolan/internal/connector"
@@ -113,16 +114,27 @@ func (l *learnt) others(by *connector.Listing, digests []portolan.Digest) []*cla
 	return list
 }
 
-// inquiry joins what listings ask the store at the same time: while one
-// question is being answered, the others become the next.
+// inquiry joins what listings ask the store at about the same time: a question
+// waits a moment for others, and while one is being answered, they become the
+// next.
 type inquiry struct {
 	mu   sync.Mutex
 	next *question
 	turn chan struct{} // holds one while a question is being answered
 }
 
+const (
+	// linger is how long a question waits for others to join, far less than a
+	// registry takes to answer; enough is how many of them are not waited for:
+	// the other readers keep the registry busy.
+	linger = time.Millisecond
+	enough = readers / 2
+)
+
 type question struct {
 	digests []portolan.Digest
+	askers  int
+	full    chan struct{} // closed when there are enough
 	done    chan struct{}
 	found   map[portolan.Digest]connector.Facts
 	err     error
@@ -136,8 +148,11 @@ func (q *inquiry) ask(ctx context.Context, digests []portolan.Digest, look looku
 	own := q.next
 	first := own == nil
 	if first {
-		own = &question{done: make(chan struct{})}
+		own = &question{done: make(chan struct{}), full: make(chan struct{})}
 		q.next = own
+	}
+	if own.askers++; own.askers == enough {
+		close(own.full)
 	}
 	if q.turn == nil {
 		q.turn = make(chan struct{}, 1)
@@ -160,6 +175,13 @@ func (q *inquiry) ask(ctx context.Context, digests []portolan.Digest, look looku
 
 func (q *inquiry) answer(ctx context.Context, own *question, look lookup) (map[portolan.Digest]connector.Facts, error) {
 	defer close(own.done)
+	moment := time.NewTimer(linger)
+	defer moment.Stop()
+	select {
+	case <-own.full:
+	case <-moment.C:
+	case <-ctx.Done():
+	}
 	select {
 	case q.turn <- struct{}{}:
 		defer func() { <-q.turn }()
