@@ -32,17 +32,17 @@ type Doer interface {
 
 var userAgent = []string{portolan.UserAgent()}
 
-// Send sends a request without a body to an absolute address, which must not
-// change meanwhile. An answer that is no success (2xx) is
-// an *Error whose cause is a *StatusError; a failure to get an answer is an
-// *Error with a class, a *ThrottledError, or the context's error. The caller
-// closes the body.
+// Send sends a request without a body to an absolute address. An answer that is
+// no success (2xx) is an *Error whose cause is a *StatusError; a failure to get
+// an answer is an *Error with a class, a *ThrottledError, or the context's
+// error. The caller closes the body.
 func Send(ctx context.Context, d Doer, method string, u *url.URL, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "", http.NoBody)
 	if err != nil {
 		return nil, err
 	}
-	req.URL, req.Host = u, u.Host
+	own := *u // what is under way may look at it for longer than the caller keeps it
+	req.URL, req.Host = &own, u.Host
 	maps.Copy(req.Header, header)
 	req.Header["User-Agent"] = userAgent
 	resp, err := d.Do(req)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"portolan"
 	"portolan/internal/store"
@@ -68,6 +69,43 @@ func TestImagesByPath(t *testing.T) {
 				if got := f.pages(test.criteria, 5); len(want) == 0 || !slices.Equal(got, want) && name != "and a tag" || len(got) != len(want) {
 					t.Errorf("%s: %v, want %v", name, got, want)
 				}
+			}
+		}
+	})
+}
+
+// The images of a few repositories are merged: the same images in the same
+// order as in the list of all, from both ends.
+func TestImagesOfAFew(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, url string) {
+		f := newFixture(t, url)
+		one, two := f.add(account, "one", portolan.OCI), f.add(account, "two", portolan.OCI)
+		put := func(registry int64, path string, from, n int) {
+			images := make([]portolan.Image, n)
+			for k := range images {
+				images[k] = f.image(from + k)
+				images[k].Updated = images[k].Updated.Add(time.Duration((from+k)*37%400) * time.Second)
+			}
+			f.fill(registry, path, images...)
+		}
+		put(one, "team/large", 0, 700)
+		put(two, "team/other", 1_000, 350)
+		put(two, "team/small", 2_000, 3)
+		put(two, "team/empty", 3_000, 0)
+		put(one, "beside/app", 4_000, 200)
+		all, _, err := f.Images(t.Context(), account, store.Criteria{}, 1, 2_000)
+		f.must(err)
+		var want []string
+		for k := range all {
+			if all[k].Repository.Namespace == "team" {
+				want = append(want, all[k].UUID)
+			}
+		}
+		c := store.Criteria{Terms: []store.Term{{Field: store.FieldRepoNamespace, Values: []string{"team"}}}}
+		for _, size := range []int{7, 500} {
+			if got := f.pages(c, size); len(want) != 1_053 || !slices.Equal(got, want) {
+				t.Errorf("by %d: %d images, want %d in the same order", size, len(got), len(want))
 			}
 		}
 	})

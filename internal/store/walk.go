@@ -57,6 +57,10 @@ func (w *imageWalk) page(ctx context.Context, offset, limit int) (list []portola
 		return w.pageByTag(ctx, offset, limit)
 	case w.criteria.byPath() && w.criteria.ofRepositories():
 		total = found.images
+		if s := nearer(offset, limit, total); found.few && s.limit > 0 && len(found.ids) <= maxMerged && s.offset+s.limit <= maxAhead {
+			list, err = w.merge(ctx, found.ids, s)
+			return list, total, err
+		}
 	default:
 		if total, err = w.count(ctx); err != nil {
 			return nil, 0, err
