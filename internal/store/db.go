@@ -48,6 +48,10 @@ type DB struct {
 	growth     growth
 
 	checkpoints checkpoints
+	// splitting is held by the one who reads in halves, splitFrom is from how
+	// many images on.
+	splitting sync.Mutex
+	splitFrom int
 	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
 	writing, reading *prepared
 }
@@ -71,7 +75,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, now: o.Now, held: o.Held}
+	db := &DB{dialect: d, now: o.Now, held: o.Held, splitFrom: splitFrom}
 	db.trails.max, db.matches.max = maxTrails, maxMatches
 	if db.now == nil {
 		db.now = time.Now

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"portolan"
 )
@@ -153,7 +156,10 @@ func newestFirst(list []portolan.Image) {
 const (
 	// maxCollected is how many images that have a tag are sorted in memory.
 	maxCollected = 1_000
-	fetchBatch   = 200
+	// splitFrom is the number of images from which on tags are looked at in two
+	// halves at once.
+	splitFrom  = 100_000
+	fetchBatch = 200
 )
 
 // tagged is an image that has a tag.
@@ -173,61 +179,120 @@ func tagParts() []string {
 // pageByTag looks at the tags of all images once: it collects the few that
 // have one, or counts the many, which then lie close in the order.
 func (w *imageWalk) pageByTag(ctx context.Context, offset, limit int) (list []portolan.Image, total int, err error) {
-	var all []tagged
-	many := false
+	found, err := w.taggedInAll(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	if found.many {
+		list, err = w.read(ctx, nearer(offset, limit, found.total))
+		return list, found.total, err
+	}
+	list, err = w.tx.imagesByID(ctx, found.list)
+	start := min(offset, len(list))
+	return list[start:min(start+limit, len(list))], found.total, err
+}
+
+// taggedImages are the images that have a tag: how many, and which unless they
+// are many.
+type taggedImages struct {
+	total int
+	list  []tagged
+	many  bool
+}
+
+// taggedInAll looks at the tags of all registries. Where they have many images
+// it does so in two halves at once, one for all who ask, so that nobody who
+// waits for a connection holds one that another one waits for. Both halves
+// belong to the state that the transaction sees.
+func (w *imageWalk) taggedInAll(ctx context.Context) (taggedImages, error) {
+	second := w.registries.half(w.tx.db.splitFrom)
+	if second == 0 || !w.tx.db.splitting.TryLock() {
+		return w.taggedIn(ctx, 0, math.MaxInt64)
+	}
+	defer w.tx.db.splitting.Unlock()
+	generation, err := w.tx.registryGeneration(ctx, w.account)
+	if err != nil {
+		return taggedImages{}, err
+	}
+	var halves [2]taggedImages
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		halves[0], err = w.taggedIn(inner, 0, second)
+		return err
+	})
+	moved := false
+	group.Go(func() error {
+		return w.tx.db.View(inner, func(tx *Tx) error {
+			now, err := tx.registryGeneration(inner, w.account)
+			if moved = now != generation; err != nil || moved {
+				return err
+			}
+			other := *w
+			other.tx = tx
+			halves[1], err = other.taggedIn(inner, second, math.MaxInt64)
+			return err
+		})
+	})
+	if err = group.Wait(); err == nil && moved {
+		halves[1], err = w.taggedIn(ctx, second, math.MaxInt64)
+	}
+	found := taggedImages{
+		total: halves[0].total + halves[1].total, list: slices.Concat(halves[0].list, halves[1].list), many: halves[0].many || halves[1].many,
+	}
+	found.many = found.many || len(found.list) > maxCollected
+	return found, err
+}
+
+// taggedIn looks at the tags of the registries with ids from one on, up to
+// another.
+func (w *imageWalk) taggedIn(ctx context.Context, first, end int64) (all taggedImages, err error) {
 	for _, part := range tagParts() {
-		found, err := w.collectTagged(ctx, part)
+		found, err := w.collectTagged(ctx, part, first, end)
 		if err != nil {
-			return nil, 0, err
+			return all, err
 		}
-		total += len(found)
-		all = append(all, found...)
+		all.total += len(found)
+		all.list = append(all.list, found...)
 		if len(found) <= maxCollected {
 			continue
 		}
-		many = true
+		all.many = true
 		last := found[len(found)-1].registry
-		rest, err := w.countTagged(ctx, part, last)
+		rest, err := w.countTagged(ctx, part, last, end)
 		if err != nil {
-			return nil, 0, err
+			return all, err
 		}
-		total += rest - (len(found) - slices.IndexFunc(found, func(t tagged) bool { return t.registry == last }))
+		all.total += rest - (len(found) - slices.IndexFunc(found, func(t tagged) bool { return t.registry == last }))
 	}
-	if many {
-		list, err = w.read(ctx, nearer(offset, limit, total))
-		return list, total, err
-	}
-	list, err = w.tx.imagesByID(ctx, all)
-	start := min(offset, len(list))
-	return list[start:min(start+limit, len(list))], total, err
+	return all, nil
 }
 
 // taggedFrom reads a part of the index of tags, registry by registry, which is
 // its order; the plus keeps the registries in the order of their ids.
-func (w *imageWalk) taggedFrom(part string, first int64) (from string, args []any) {
+func (w *imageWalk) taggedFrom(part string, first, end int64) (from string, args []any) {
 	args = []any{w.account}
 	where := w.criteria.where(&args)
 	join := ""
 	if w.criteria.ofPaths() {
 		join = ` JOIN repositories p ON p.id = i.repository_id`
 	}
-	args = append(args, first)
-	return fmt.Sprintf(` FROM registries r CROSS JOIN images i%s WHERE +r.account_id = $1 AND r.id >= $%d AND i.registry_id = r.id AND %s%s`,
-		join, len(args), part, where), args
+	args = append(args, first, end)
+	return fmt.Sprintf(` FROM registries r CROSS JOIN images i%s WHERE +r.account_id = $1 AND r.id >= $%d AND r.id < $%d AND i.registry_id = r.id AND %s%s`,
+		join, len(args)-1, len(args), part, where), args
 }
 
 // collectTagged answers, by registry, the images of a part that the criteria
 // select, at most one more than are collected.
-func (w *imageWalk) collectTagged(ctx context.Context, part string) ([]tagged, error) {
-	from, args := w.taggedFrom(part, 0)
+func (w *imageWalk) collectTagged(ctx context.Context, part string, first, end int64) ([]tagged, error) {
+	from, args := w.taggedFrom(part, first, end)
 	return collect(ctx, w.tx, func(row scanner) (t tagged, err error) {
 		return t, row.Scan(&t.id, &t.registry)
 	}, fmt.Sprintf(`SELECT i.id, r.id%s ORDER BY r.id LIMIT %d`, from, maxCollected+1), args...)
 }
 
 // countTagged counts those of the registries from one on.
-func (w *imageWalk) countTagged(ctx context.Context, part string, first int64) (n int, err error) {
-	from, args := w.taggedFrom(part, first)
+func (w *imageWalk) countTagged(ctx context.Context, part string, first, end int64) (n int, err error) {
+	from, args := w.taggedFrom(part, first, end)
 	err = w.tx.one(ctx, `SELECT count(*)`+from, args, &n)
 	return n, err
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"portolan"
@@ -86,9 +87,28 @@ func TestTagPages(t *testing.T) {
 				}
 			}
 			c := store.Criteria{Terms: []store.Term{{Field: store.FieldTag, Values: []string{text}}}}
-			if got := walked(f, c, 300); !slices.Equal(got, want) {
-				t.Errorf("%s: %d images, want %d", text, len(got), len(want))
+			for _, from := range []int{100_000, 1_000} { // as a whole, and in halves
+				f.SplitFrom(from)
+				if got := walked(f, c, 300); !slices.Equal(got, want) {
+					t.Errorf("%s, from %d: %d images, want %d", text, from, len(got), len(want))
+				}
 			}
 		}
+		searchAtOnce(f, "rel", 2_100)
 	})
+}
+
+// searchAtOnce searches for a tag more often than there are connections.
+func searchAtOnce(f *fixture, text string, want int) {
+	f.Helper()
+	var searches sync.WaitGroup
+	for range 40 {
+		searches.Go(func() {
+			_, total, err := f.Images(f.Context(), account, store.Criteria{Terms: []store.Term{{Field: store.FieldTag, Values: []string{text}}}}, 1, 10)
+			if err != nil || total != want {
+				f.Errorf("%s: %d, %v", text, total, err)
+			}
+		})
+	}
+	searches.Wait()
 }
