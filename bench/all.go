@@ -64,8 +64,8 @@ func (b *bench) database(ctx context.Context, postgres bool) (err error) {
 		return err
 	}
 	if b.part("start") {
-		s := b.section("Start, "+name, "A first answer needs the list of registries, which is read with it: the targets are those of a store with many images.")
-		if err := errors.Join(b.startup(ctx, s, few, name, true), b.startup(ctx, s, many, name, false), b.binary(ctx, s)); err != nil {
+		s := b.section("Start, "+name, "A first answer needs the list of registries, which is read with it.")
+		if err := errors.Join(b.startup(ctx, s, few, name), b.startup(ctx, s, many, name), b.binary(ctx, s)); err != nil {
 			return err
 		}
 	}

@@ -83,12 +83,12 @@ func asks() []ask {
 // images compares lists over many images with the same over few.
 func (b *bench) images(ctx context.Context, few, many *world, database string) error {
 	s := b.section("Images and repositories, "+database, fmt.Sprintf("%d images against %d.", many.scale.total(), few.scale.total()))
-	a, err := launch(ctx, few.spec.Data, few.spec)
+	a, err := launchWith(ctx, few.spec.Data, few.spec)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = a.stop() }()
-	z, err := launch(ctx, many.spec.Data, many.spec)
+	z, err := launchWith(ctx, many.spec.Data, many.spec)
 	if err != nil {
 		return err
 	}

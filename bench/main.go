@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -56,7 +57,11 @@ func start(ctx context.Context) (err error) {
 	if b.quick {
 		b.runs, b.requests = 3, 8_000
 	}
-	b.folder, b.keep = *keep, *keep != ""
+	if b.keep = *keep != ""; b.keep {
+		if b.folder, err = filepath.Abs(*keep); err != nil {
+			return err
+		}
+	}
 	if !b.keep {
 		if b.folder, err = os.MkdirTemp("", "portolan-bench-"); err != nil {
 			return err

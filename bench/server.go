@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
@@ -44,7 +43,7 @@ func launchWith(ctx context.Context, folder string, s spec, environment ...strin
 // startProcess starts a server that says its address and ends with its input.
 func startProcess(folder string, command *exec.Cmd) (_ *server, err error) {
 	c := &server{command: command}
-	if c.log, err = os.Create(filepath.Join(folder, "server.log")); err != nil {
+	if c.log, err = os.CreateTemp(folder, "server-*.log"); err != nil {
 		return nil, err
 	}
 	c.command.Stderr = c.log

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,7 @@ func (b *bench) sync(ctx context.Context, postgres bool, database string) error 
 	if err := errors.Join(err, registry.stop()); err != nil {
 		return err
 	}
-	s.add(figure{what: "the same of a registry that costs nothing", value: rate.requests.String(), note: rate.note()})
+	s.add(figure{what: "the same of a registry that does as little as can be", value: rate.requests.String(), note: rate.note()})
 	return nil
 }
 
@@ -65,16 +66,23 @@ func (b *bench) distribution(ctx context.Context, repositories int) (*server, er
 	return startProcess(b.folder, exec.CommandContext(ctx, program, strconv.Itoa(repositories))) //nolint:gosec // just built
 }
 
-// rates are those of cold readings to those of bare clients.
+// rates are those of cold readings to those of bare clients, pair by pair.
 type rates struct {
-	requests, cpu ratios
-	cold          reading
-	floor         bare
+	requests ratios
+	pairs    []pair
 }
 
+type pair struct {
+	cold  reading
+	floor bare
+}
+
+// note tells of the pair in the middle.
 func (r *rates) note() string {
-	return fmt.Sprintf("%.0f of %.0f requests/s; CPU %.0f µs a request, %.2fx of the client's",
-		r.cold.perSecond(), r.floor.perSecond(), float64(r.cold.cpu.Microseconds())/float64(r.cold.Requests), r.cpu.median())
+	middle := slices.Index(r.requests, r.requests.median())
+	cold, floor := &r.pairs[middle].cold, &r.pairs[middle].floor
+	own, others := float64(cold.cpu.Microseconds())/float64(cold.Requests), float64(floor.cpu.Microseconds())/float64(floor.requests)
+	return fmt.Sprintf("%.0f of %.0f requests/s; CPU %.0f µs a request, %.2fx of the client's", cold.perSecond(), floor.perSecond(), own, own/others)
 }
 
 // cold reads a registry in turn with a bare client. What holds of the requests
@@ -82,24 +90,23 @@ func (r *rates) note() string {
 func (b *bench) cold(ctx context.Context, s *section, postgres bool, addr string, repositories int) (*rates, error) {
 	r := &rates{}
 	for i := range min(b.runs, 3) {
-		var again reading
-		var err error
-		if r.floor, err = readBare(ctx, addr, repositories); err != nil {
+		floor, err := readBare(ctx, addr, repositories)
+		if err != nil {
 			return nil, err
 		}
-		if r.cold, again, err = b.readPortolan(ctx, postgres, addr); err != nil {
+		cold, again, err := b.readPortolan(ctx, postgres, addr)
+		if err != nil {
 			return nil, err
 		}
-		r.requests = append(r.requests, r.cold.perSecond()/r.floor.perSecond())
-		r.cpu = append(r.cpu, float64(r.cold.cpu)/float64(r.cold.Requests)/(float64(r.floor.cpu)/float64(r.floor.requests)))
+		r.requests, r.pairs = append(r.requests, cold.perSecond()/floor.perSecond()), append(r.pairs, pair{cold, floor})
 		if i > 0 || s == nil {
 			continue
 		}
 		wanted := float64(repositories + repositories*shelf.Tags)
-		requests := (float64(r.cold.Requests) - float64(repositories*shelf.Tags)) / wanted
+		requests := (float64(cold.Requests) - float64(repositories*shelf.Tags)) / wanted
 		s.add(figure{
 			what: "requests for each repository and tag, beside one for each digest", value: fmt.Sprintf("%.4f", requests), want: "≤ 1.05", met: requests <= 1.05,
-			note: fmt.Sprintf("%d requests in all", r.cold.Requests),
+			note: fmt.Sprintf("%d requests in all", cold.Requests),
 		})
 		s.add(figure{
 			what: "manifests read again when nothing changed", value: fmt.Sprint(again.ManifestsRead), want: "0", met: again.ManifestsRead == 0,
@@ -298,6 +305,9 @@ func (c *bareClient) get(method, path string) (digest string, err error) {
 		return "", err
 	}
 	digest = resp.Header.Get("Docker-Content-Digest")
+	if resp.StatusCode != http.StatusOK || method == http.MethodHead && digest == "" {
+		return "", fmt.Errorf("%s %s: %s, digest %q", method, path, resp.Status, digest)
+	}
 	if method == http.MethodGet && digest != "" && digest != fmt.Sprintf("sha256:%x", h.Sum(nil)) {
 		return "", fmt.Errorf("%s has another digest", path)
 	}

@@ -19,7 +19,8 @@ type Crew struct {
 func NewCrew(most int) *Crew { return &Crew{most: int64(most)} }
 
 // Each calls do for 0 to n-1, some at once, and waits for all. It stops at the
-// first error and answers it.
+// first error, which it answers, and at the end of the context: then some are
+// never called.
 func (c *Crew) Each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -75,5 +75,13 @@ func TestCrewStops(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || crew.busy.Load() != 0 {
 			t.Errorf("%v, %d are left", err, crew.busy.Load())
 		}
+		begun.Store(0)
+		err = crew.Each(ctx, 100, func(context.Context, int) error {
+			begun.Add(1)
+			return nil
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || begun.Load() != 0 {
+			t.Errorf("%v after %d", err, begun.Load())
+		}
 	})
 }

@@ -54,7 +54,7 @@ func TestElsewhere(t *testing.T) {
 			}}
 			auth := connector.NewAuthenticator(connector.Config{BaseURL: base, Credential: test.credential, Client: client})
 			var v any
-			_, err = connector.GetJSON(t.Context(), auth.Catalog(), base.ResolveReference(&url.URL{Path: "/v2/_catalog"}), nil, connector.MaxList, &v)
+			_, err = connector.GetJSON(t.Context(), auth.Catalog(), base.JoinPath("/v2/_catalog"), nil, connector.MaxList, &v)
 			if test.believed {
 				if err != nil {
 					t.Error(err)

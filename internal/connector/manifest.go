@@ -41,10 +41,8 @@ const ManifestTypes = MediaTypeOCIIndex + ", " + MediaTypeOCIManifest + ", " + M
 var ErrManifest = errors.New("not a usable manifest")
 
 const (
-	// maxDescriptors bounds the lists of a manifest. An entry is an object, and
-	// may have a platform and annotations.
-	maxDescriptors = 10_000
-	maxObjects     = 4 * maxDescriptors
+	// maxParts bounds the lists of a manifest by the commas in it.
+	maxParts = 400_000
 	// maxWord bounds a media type and the name of a platform.
 	maxWord = 255
 )
@@ -94,8 +92,8 @@ type document struct {
 // type that the manifest states goes first.
 func ParseManifest(contentType string, body []byte) (Manifest, error) {
 	// One of a few megabytes could unfold to many times that.
-	if bytes.Count(body, []byte("{")) > maxObjects {
-		return Manifest{}, fmt.Errorf("%w: it has more than %d entries", ErrManifest, maxDescriptors)
+	if bytes.Count(body, []byte(",")) > maxParts {
+		return Manifest{}, fmt.Errorf("%w: it has more than %d parts", ErrManifest, maxParts)
 	}
 	var d document
 	if err := json.Unmarshal(body, &d); err != nil || d.SchemaVersion == 0 && d.MediaType == "" && d.Config == nil && d.Manifests == nil {

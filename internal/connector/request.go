@@ -41,7 +41,10 @@ func Send(ctx context.Context, d Doer, method string, u *url.URL, header http.He
 	if err != nil {
 		return nil, err
 	}
-	own := *u // what is under way may look at it for longer than the caller keeps it
+	own := *u                                 // what is under way may look at it for longer than the caller keeps it
+	if own.Path != "" && own.Path[0] != '/' { // as JoinPath makes it of a host
+		own.Path = "/" + own.Path
+	}
 	req.URL, req.Host = &own, u.Host
 	maps.Copy(req.Header, header)
 	req.Header["User-Agent"] = userAgent
@@ -125,19 +128,26 @@ func redirected(resp *http.Response) (asked, answered *http.Request) {
 
 // readBody reads an answer of at most limit bytes and closes it.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
-	var body bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= maxTold {
-		body.Grow(int(n) + bytes.MinRead)
-	}
-	_, err := body.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	body, err := readAll(io.LimitReader(resp.Body, limit+1), resp.ContentLength)
 	_ = resp.Body.Close()
 	if err != nil {
 		return nil, failure(resp.Request.URL, err)
 	}
-	if int64(body.Len()) > limit {
+	if int64(len(body)) > limit {
 		return nil, Errorf(portolan.ServerFailure, "%s answered more than %d MiB at once", resp.Request.URL.Host, limit>>20)
 	}
-	return body.Bytes(), nil
+	return body, nil
+}
+
+// readAll reads to the end. A short body is not grown while it is read.
+func readAll(r io.Reader, told int64) ([]byte, error) {
+	if told <= 0 || told > maxTold {
+		return io.ReadAll(r)
+	}
+	var body bytes.Buffer
+	body.Grow(int(told) + bytes.MinRead)
+	_, err := body.ReadFrom(r)
+	return body.Bytes(), err
 }
 
 // decodeJSON decodes an answer of the host into v. The error says what was

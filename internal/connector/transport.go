@@ -100,7 +100,7 @@ func (m *Meter) Throttled() time.Duration { return time.Duration(m.throttled.Loa
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Header.Get("User-Agent") == "" { // of a redirect, or not by Send
+	if req.Header.Get("User-Agent") == "" { // a request for a token
 		req = req.Clone(req.Context())
 		req.Header["User-Agent"] = userAgent
 	}

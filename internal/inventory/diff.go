@@ -113,17 +113,20 @@ func diff(f *found, kept *store.Kept, history map[store.Former]store.History, no
 	return c
 }
 
-func diffArtifacts(c *store.Change, f *found, kept *store.Kept) {
+// kept reports whether the store keeps what the manifest of an artifact says. A
+// tag alone can make an accessory: of one whose manifest was not read, or is an
+// image's, nothing is remembered.
+func kept(row *connector.Row) bool { return row.Complete() && row.Kind != portolan.KindImage }
+
+func diffArtifacts(c *store.Change, f *found, have *store.Kept) {
 	for digest, row := range f.artifacts {
-		// A tag alone can make an accessory: of one whose manifest was not read,
-		// or is an image's, nothing is remembered.
-		if !kept.Artifacts[digest] && row.Complete() && row.Kind != portolan.KindImage {
+		if !have.Artifacts[digest] && kept(row) {
 			c.Artifacts = append(c.Artifacts, store.Manifest{
 				Digest: digest, Kind: row.Kind, MediaType: row.MediaType, ArtifactType: row.ArtifactType, Subject: row.Subject, Size: row.Size,
 			})
 		}
 	}
-	for digest := range kept.Artifacts {
+	for digest := range have.Artifacts {
 		if f.artifacts[digest] == nil {
 			c.DropArtifacts = append(c.DropArtifacts, digest)
 		}

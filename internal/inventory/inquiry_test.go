@@ -156,16 +156,20 @@ func TestInquiryEnds(t *testing.T) {
 func TestLearntUntilKept(t *testing.T) {
 	t.Parallel()
 	var l learnt
-	rows := make([]connector.Row, 3)
+	rows := make([]connector.Row, 4)
 	for i := range rows {
 		rows[i] = connector.Row{Digest: portolan.Digest('a' + rune(i)), Facts: connector.Facts{Kind: portolan.KindImage, MediaType: "m"}}
 		l.add(&rows[i])
 	}
+	other, byTag := rows[1], connector.Row{Digest: rows[3].Digest}
+	other.Kind = portolan.KindOther
 	l.forget(&found{
 		images:    map[portolan.Digest]*connector.Row{rows[0].Digest: &rows[0]},
-		artifacts: map[portolan.Digest]*connector.Row{rows[1].Digest: &rows[1]},
+		artifacts: map[portolan.Digest]*connector.Row{other.Digest: &other, rows[2].Digest: &rows[2], byTag.Digest: &byTag},
 	})
-	if len(l.facts) != 1 || l.facts[rows[2].Digest].MediaType != "m" {
+	// The store keeps nothing of an image that has only the tag of an accessory,
+	// nor of one whose manifest was not read.
+	if len(l.facts) != 2 || l.facts[rows[2].Digest].MediaType != "m" || l.facts[byTag.Digest].MediaType != "m" {
 		t.Errorf("%v", l.facts)
 	}
 }

@@ -46,8 +46,10 @@ func (l *learnt) forget(f *found) {
 	for d := range f.images {
 		delete(l.facts, d)
 	}
-	for d := range f.artifacts {
-		delete(l.facts, d)
+	for d, row := range f.artifacts {
+		if kept(row) {
+			delete(l.facts, d)
+		}
 	}
 }
 
@@ -55,6 +57,17 @@ func (l *learnt) drop(d portolan.Digest) {
 	if c := l.claims[d]; c != nil {
 		close(c.done)
 		delete(l.claims, d)
+	}
+}
+
+// known gives up what a listing need not read, since the store knows it.
+func (l *learnt) known(by *connector.Listing, found map[portolan.Digest]connector.Facts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for d := range found {
+		if c := l.claims[d]; c != nil && c.by == by {
+			l.drop(d)
+		}
 	}
 }
 
@@ -125,8 +138,8 @@ type inquiry struct {
 
 const (
 	// linger is how long a question waits for others to join, far less than a
-	// registry takes to answer; enough is how many of them are not waited for:
-	// the other readers keep the registry busy.
+	// registry takes to answer; when enough have asked, no more are waited for.
+	// The other readers keep the registry busy.
 	linger = time.Millisecond
 	enough = readers / 2
 )

@@ -274,11 +274,13 @@ func (u unresolved) Facts(ctx context.Context, digests []portolan.Digest) (map[p
 	if err != nil {
 		return nil, err
 	}
+	own := map[portolan.Digest]connector.Facts{}
 	for _, d := range digests {
 		if f, ok := found[d]; ok {
-			known[d] = f
+			known[d], own[d] = f, f
 		}
 	}
+	u.r.learnt.known(u.listing, own)
 	return known, nil
 }
 

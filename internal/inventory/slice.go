@@ -104,7 +104,7 @@ type reading struct {
 	waited int
 	// metered are the meter's values already in the ledger.
 	metered meterReading
-	// learnt are the facts of the rows of this slice.
+	// learnt are the facts of the rows that are not written yet.
 	learnt  learnt
 	inquiry inquiry
 }

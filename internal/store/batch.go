@@ -35,6 +35,9 @@ func (tx *Tx) repositories(ctx context.Context, s *portolan.Sync, changes []Chan
 	at := map[string]int{}
 	for i := range changes {
 		c := &changes[i]
+		if _, twice := at[c.Staged.Path]; twice {
+			return nil, fmt.Errorf("two changes of %s at once", c.Staged.Path)
+		}
 		if c.Make {
 			rows = append(rows, tx.repositoryRow(s, c))
 			at[c.Staged.Path] = i

@@ -204,10 +204,10 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
 			return errors.Join(err, e)
 		}
-		return err
+		return ended(ctx, err)
 	}
 	if err := t.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return ended(ctx, fmt.Errorf("commit: %w", err))
 	}
 	for account := range tx.touched {
 		db.registries.expire(account)
@@ -216,6 +216,16 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 		tx.prepared.add(ctx, pool, tx.wanted)
 	}
 	return nil
+}
+
+// ended says so where a transaction failed because the context ended: it is
+// rolled back and its statements are closed meanwhile, which have errors of
+// their own.
+func ended(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -97,7 +97,8 @@ func (db *DB) ForgetLacking(ctx context.Context, l *Lease, counted bool, limit i
 
 // RetireRepositories makes up to limit repositories gone that vanished and
 // have no images left, and answers how many. They are looked for before the
-// write lock is taken: all that was staged is looked through.
+// write lock is taken, since all that was staged is looked through; whether they
+// still have none is looked at again.
 func (db *DB) RetireRepositories(ctx context.Context, l *Lease, limit int) (retired int, err error) {
 	const empty = `NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.gone = 0)`
 	var ids []int64

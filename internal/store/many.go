@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -33,10 +31,10 @@ func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix 
 	return inserted, err
 }
 
-// inFew hands a list on in parts of as many as a statement writes. SQLite's
+// inFew hands a list on in parts of as many as a statement takes. SQLite's
 // driver has a goroutine watch over each statement whose context can end, which
-// takes longer than to write a row: there the end is looked for between the
-// parts.
+// takes longer than to write or find a row: there the end is looked for between
+// the parts.
 func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Context, part []T) error) error {
 	inner := ctx
 	if tx.db.dialect.together == 1 {
@@ -47,9 +45,6 @@ func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Con
 			return err
 		}
 		if err := do(inner, part); err != nil {
-			if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil { // it rolls the transaction back
-				return ctx.Err()
-			}
 			return err
 		}
 	}

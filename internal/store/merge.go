@@ -60,7 +60,7 @@ func (w *imageWalk) merge(ctx context.Context, ids []int64, s stretch) ([]portol
 	for _, id := range ids {
 		first := mark{updated: math.MaxInt64}
 		if s.backwards {
-			first.updated = -1
+			first.updated = math.MinInt64
 		}
 		all.list = append(all.list, &run{repository: id, last: first})
 	}
@@ -112,13 +112,18 @@ func (w *imageWalk) readEach(ctx context.Context, list []*run, than, direction s
 	query := `SELECT i.id, i.updated, i.uuid` + walkImages + ` WHERE i.repository_id = $1 AND (i.updated, i.uuid) ` + than + ` ($2, $3)
 		ORDER BY i.updated ` + direction + `, i.uuid ` + direction + ` LIMIT $4`
 	return inFew(ctx, w.tx, list, func(ctx context.Context, part []*run) error {
-		r := part[0]
-		return each(ctx, w.tx, func(row scanner) error {
-			var p place
-			err := row.Scan(&p.id, &p.updated, &p.uuid)
-			r.take(p)
-			return err
-		}, query, r.repository, r.last.updated, r.last.uuid, limit)
+		for _, r := range part {
+			err := each(ctx, w.tx, func(row scanner) error {
+				var p place
+				err := row.Scan(&p.id, &p.updated, &p.uuid)
+				r.take(p)
+				return err
+			}, query, r.repository, r.last.updated, r.last.uuid, limit)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -156,3 +156,56 @@ func TestPreparedTogether(t *testing.T) {
 		t.Errorf("%d statements are kept", n)
 	}
 }
+
+// However the end of a context shows in a transaction, it is told as that.
+func TestContextEnds(t *testing.T) {
+	t.Parallel()
+	db := openSmall(t)
+	insert := func(ctx context.Context, tx *Tx, n int) error {
+		_, err := tx.insertMany(ctx, `INSERT INTO settings (name, value)`, [][]any{{fmt.Sprint(n), []byte{1}}}, "")
+		return err
+	}
+	for name, fn := range map[string]func(ctx context.Context, tx *Tx, end func()) error{
+		"between two runs": func(ctx context.Context, tx *Tx, end func()) error {
+			const query = `SELECT 1 + $1`
+			for n := range 3 {
+				if n == 2 {
+					end()
+				}
+				if err := tx.one(ctx, query, []any{n}, new(int)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"between rows": func(ctx context.Context, tx *Tx, end func()) error {
+			for n := range 3 {
+				if n == 2 {
+					end()
+				}
+				if err := insert(ctx, tx, n); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"before the commit": func(ctx context.Context, tx *Tx, end func()) error {
+			err := insert(ctx, tx, 9)
+			end()
+			return err
+		},
+	} {
+		for range 3 { // the statements are prepared
+			ctx, cancel := context.WithCancel(t.Context())
+			err := db.Update(ctx, func(tx *Tx) error { return fn(ctx, tx, cancel) })
+			cancel()
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	var n int
+	if err := db.View(t.Context(), func(tx *Tx) error { return tx.one(t.Context(), `SELECT count(*) FROM settings`, nil, &n) }); err != nil || n != 0 {
+		t.Errorf("%d rows were kept, %v", n, err)
+	}
+}

@@ -59,7 +59,7 @@ func (db *DB) StageRepositories(ctx context.Context, l *Lease, list []StagedRepo
 		l.Sync.Ledger.RepositoriesListed = listed + added
 		return tx.hold(ctx, l)
 	})
-	if err == nil { // the table is empty between readings, and may have been when it was looked at
+	if err == nil { // the table may have been empty when it was looked at
 		db.grown(ctx, &l.staged, added, "sync_repositories", "")
 	}
 	return added, err
@@ -214,20 +214,10 @@ func (db *DB) StagedRows(ctx context.Context, l *Lease, path string) ([][]byte, 
 
 // FailTodo marks everything still to be read as failed.
 func (db *DB) FailTodo(ctx context.Context, l *Lease) error {
-	for {
-		paths, err := db.stagedPaths(ctx, `s.sync_id = $1 AND s.state = 'todo'`, []any{l.Sync.ID})
-		if err != nil {
-			return err
-		}
-		err = db.leased(ctx, l, func(tx *Tx) error {
-			args := []any{l.Sync.ID}
-			_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = 'failed' WHERE sync_id = $1 AND state = 'todo' AND path `+amongTexts(tx, &args, paths), args...)
-			return err
-		})
-		if err != nil || len(paths) < stagedBatch {
-			return err
-		}
-	}
+	return db.leased(ctx, l, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE sync_repositories SET state = 'failed' WHERE sync_id = $1 AND state = 'todo'`, l.Sync.ID)
+		return err
+	})
 }
 
 // CountStaged counts the repositories of a reading's catalogue by what became

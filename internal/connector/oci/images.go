@@ -18,8 +18,8 @@ const (
 	// A chunk of tags is read before its rows are yielded. It grows while the
 	// registry is quick and shrinks while it is slow, so that a reading that
 	// is cut short has always got somewhere.
-	firstChunk, minChunk, maxChunk = 16, 4, 256
-	quick, slow                    = time.Second, 4 * time.Second
+	minChunk, maxChunk = 4, 256
+	quick, slow        = time.Second, 4 * time.Second
 )
 
 // reading is the reading of one repository.
@@ -55,7 +55,7 @@ func (r *reading) run(ctx context.Context, yield func(connector.Row, error) bool
 	if err != nil {
 		return err
 	}
-	size := firstChunk
+	size := int(r.chunkSize.Load())
 	for page, err := range pages {
 		if err != nil {
 			return err
@@ -68,7 +68,8 @@ func (r *reading) run(ctx context.Context, yield func(connector.Row, error) bool
 				return err
 			}
 			if page = page[n:]; open > 0 {
-				size = nextChunk(size, r.now().Sub(started))
+				size = nextChunk(size, open, r.now().Sub(started))
+				r.chunkSize.Store(int64(size)) // the next repository's, too
 			}
 		}
 	}
@@ -112,9 +113,11 @@ func (r *reading) cut(page []string, size int) (n, open int) {
 	return n, open
 }
 
-func nextChunk(size int, took time.Duration) int {
+// nextChunk learns from a chunk of open tags: one that was not full shows only
+// that the registry is slow.
+func nextChunk(size, open int, took time.Duration) int {
 	switch {
-	case took < quick:
+	case took < quick && open >= size:
 		return min(size*2, maxChunk)
 	case took > slow:
 		return max(size/2, minChunk)

@@ -29,13 +29,14 @@ func newSource(t testing.TB, a answers) *source {
 func TestNextChunk(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		size int
-		took time.Duration
-		want int
+		size, open int
+		took       time.Duration
+		want       int
 	}{
-		{4, 0, 8}, {128, time.Second - 1, 256}, {256, 0, 256}, {64, time.Second, 64}, {64, 4 * time.Second, 64}, {64, 5 * time.Second, 32}, {4, time.Minute, 4},
+		{4, 4, 0, 8}, {128, 128, time.Second - 1, 256}, {256, 256, 0, 256}, {64, 64, time.Second, 64}, {64, 64, 4 * time.Second, 64},
+		{64, 64, 5 * time.Second, 32}, {4, 4, time.Minute, 4}, {8, 5, 0, 8}, {64, 5, 5 * time.Second, 32},
 	} {
-		if got := nextChunk(test.size, test.took); got != test.want {
+		if got := nextChunk(test.size, test.open, test.took); got != test.want {
 			t.Errorf("after %d in %s: %d, want %d", test.size, test.took, got, test.want)
 		}
 	}
@@ -76,6 +77,7 @@ func FuzzReference(f *testing.F) {
 	f.Add("../_catalog", "..")
 	f.Add("a%2fb//c", "x/../../y?z#")
 	f.Add("a\r\nb", "\x00")
+	f.Add("..;/x", "t;,")
 	s := newSource(f, nil)
 	f.Fuzz(func(t *testing.T, path, tag string) {
 		u, err := s.repository(path, "manifests", tag)

@@ -39,6 +39,7 @@ func Open(c connector.Config) (connector.Source, error) {
 	s.search.loading = make(chan struct{}, 1)
 	s.catalogPage.Store(pageSize)
 	s.tagPage.Store(pageSize)
+	s.chunkSize.Store(minChunk)
 	return s, nil
 }
 
@@ -55,6 +56,8 @@ type source struct {
 
 	// Page sizes that this registry accepts.
 	catalogPage, tagPage atomic.Int64
+	// chunkSize is how many tags are a chunk at first.
+	chunkSize atomic.Int64
 	// headless is set when HEAD does not tell digests here.
 	headless atomic.Bool
 	// product is found out once.
@@ -66,9 +69,12 @@ type source struct {
 // segment whatever it holds.
 func (s *source) address(path, last string) *url.URL {
 	u, prefix := *s.base, url.URL{Path: "/v2/" + path}
-	u.Path, u.RawPath = prefix.Path+last, prefix.EscapedPath()+url.PathEscape(last)
+	u.Path, u.RawPath = prefix.Path+last, parameters.Replace(prefix.EscapedPath())+url.PathEscape(last)
 	return &u
 }
+
+// parameters escapes what some servers take for parameters of a segment.
+var parameters = strings.NewReplacer(";", "%3B", ",", "%2C")
 
 // repository makes the address of something of a kind in a repository.
 func (s *source) repository(path, kind, reference string) (*url.URL, error) {

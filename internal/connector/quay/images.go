@@ -174,7 +174,7 @@ func (r *reading) fetch(ctx context.Context, rows []connector.Row, known map[por
 	failed = map[portolan.Digest]error{}
 	for i, d := range wanted {
 		failed[d] = errs[i]
-		if errs[i] == nil {
+		if errs[i] == nil && facts[i].Complete() { // else it was not come to
 			known[d] = facts[i]
 		}
 	}

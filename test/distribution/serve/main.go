@@ -58,8 +58,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Fprintln(out, listener.Addr())
 	_, _ = io.Copy(io.Discard, in)
-	_ = server.Close()
-	<-ended
+	if err := errors.Join(server.Close(), <-ended); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 
@@ -109,12 +110,14 @@ func push(ctx context.Context, repository distribution.Repository, r int) error 
 func registry(ctx context.Context, kept driver.StorageDriver) (http.Handler, error) {
 	factory.Register("filled", filled{kept})
 	config := &configuration.Configuration{Version: "0.1"}
-	config.Storage = configuration.Storage{"filled": nil}
+	config.Storage = configuration.Storage{
+		"filled":      nil,
+		"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
+	}
 	config.HTTP.Secret = "for uploads only"
 	config.Catalog.MaxEntries = 1_000
-	config.Log.Level = "error"
-	config.Log.AccessLog.Disabled = true
 	logrus.SetOutput(io.Discard)
+	logrus.SetLevel(logrus.ErrorLevel) // else it writes a line for each request
 	return handlers.NewApp(ctx, config), nil
 }
 
