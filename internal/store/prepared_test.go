@@ -197,7 +197,14 @@ func TestContextEnds(t *testing.T) {
 	} {
 		for range 3 { // the statements are prepared
 			ctx, cancel := context.WithCancel(t.Context())
-			err := db.Update(ctx, func(tx *Tx) error { return fn(ctx, tx, cancel) })
+			err := db.Update(ctx, func(tx *Tx) error {
+				return fn(ctx, tx, func() {
+					cancel()
+					for err := error(nil); err == nil; { // until it is rolled back, which others do
+						_, err = tx.SQL().ExecContext(t.Context(), `SELECT 1`)
+					}
+				})
+			})
 			cancel()
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", name, err)

@@ -33,8 +33,15 @@ func TestNextChunk(t *testing.T) {
 		took       time.Duration
 		want       int
 	}{
-		{4, 4, 0, 8}, {128, 128, time.Second - 1, 256}, {256, 256, 0, 256}, {64, 64, time.Second, 64}, {64, 64, 4 * time.Second, 64},
-		{64, 64, 5 * time.Second, 32}, {4, 4, time.Minute, 4}, {8, 5, 0, 8}, {64, 5, 5 * time.Second, 32},
+		{4, 4, 0, 8},
+		{128, 128, time.Second - 1, 256},
+		{256, 256, 0, 256},
+		{64, 64, time.Second, 64},
+		{64, 64, 4 * time.Second, 64},
+		{64, 64, 5 * time.Second, 32},
+		{4, 4, time.Minute, 4},
+		{8, 5, 0, 8},
+		{64, 5, 5 * time.Second, 32},
 	} {
 		if got := nextChunk(test.size, test.open, test.took); got != test.want {
 			t.Errorf("after %d in %s: %d, want %d", test.size, test.took, got, test.want)
