@@ -119,30 +119,26 @@ func (s *spec) startFloor(ctx context.Context, ended chan<- error) (addr string,
 			_, _ = w.Write(s.Body)
 		}),
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	go func() {
-		<-ctx.Done()
-		ended <- server.Close()
-	}()
-	go func() { _ = server.Serve(gateway.Limit(listener)) }() // ends with Close
-	return listener.Addr().String(), nil
+	return serve(ctx, server, gateway.Limit, ended)
 }
 
 // startShelf serves a registry in memory.
 func (s *spec) startShelf(ctx context.Context, ended chan<- error) (addr string, err error) {
+	server := &http.Server{Handler: shelf.New(s.Shelf)} //nolint:gosec // on loopback, for its own client
+	return serve(ctx, server, func(l net.Listener) net.Listener { return l }, ended)
+}
+
+// serve serves on loopback until the context ends.
+func serve(ctx context.Context, server *http.Server, limit func(net.Listener) net.Listener, ended chan<- error) (addr string, err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: shelf.New(s.Shelf)} //nolint:gosec // on loopback, for its own client
 	go func() {
 		<-ctx.Done()
 		ended <- server.Close()
 	}()
-	go func() { _ = server.Serve(listener) }() // ends with Close
+	go func() { _ = server.Serve(limit(listener)) }() // ends with Close
 	return listener.Addr().String(), nil
 }
 

@@ -61,8 +61,7 @@ func start(ctx context.Context) (err error) {
 		if b.folder, err = filepath.Abs(*keep); err != nil {
 			return err
 		}
-	}
-	if !b.keep {
+	} else {
 		if b.folder, err = os.MkdirTemp("", "portolan-bench-"); err != nil {
 			return err
 		}

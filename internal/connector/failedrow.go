@@ -25,6 +25,15 @@ func Fatal(err error) bool {
 	return true
 }
 
+// FatalOnly answers an error that is Fatal, nil for one that fails a row or is
+// none.
+func FatalOnly(err error) error {
+	if err != nil && Fatal(err) {
+		return err
+	}
+	return nil
+}
+
 // AboutTag says which tag the error of a row is about.
 func AboutTag(tag string, err error) *Error {
 	return &Error{Class: ClassOf(err), Message: fmt.Sprintf("Tag %q: %v", tag, err), Remedy: remedyOf(err), Err: err}

@@ -274,13 +274,12 @@ func (u unresolved) Facts(ctx context.Context, digests []portolan.Digest) (map[p
 	if err != nil {
 		return nil, err
 	}
-	own := map[portolan.Digest]connector.Facts{}
 	for _, d := range digests {
 		if f, ok := found[d]; ok {
-			known[d], own[d] = f, f
+			known[d] = f
 		}
 	}
-	u.r.learnt.known(u.listing, own)
+	u.r.learnt.known(u.listing, known)
 	return known, nil
 }
 

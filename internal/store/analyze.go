@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"sync/atomic"
 )
 
@@ -21,7 +21,7 @@ const (
 
 // grown has PostgreSQL look at tables when the first of them has grown. It does
 // so later by itself, so a failure is none.
-func (db *DB) grown(ctx context.Context, g *growth, rows int, first, others string) {
+func (db *DB) grown(ctx context.Context, g *growth, rows int, tables ...string) {
 	if !db.Postgres() || rows == 0 {
 		return
 	}
@@ -30,8 +30,8 @@ func (db *DB) grown(ctx context.Context, g *growth, rows int, first, others stri
 		return
 	}
 	var known float64
-	err := db.read.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = $1::regclass`, first).Scan(&known)
+	err := db.read.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = $1::regclass`, tables[0]).Scan(&known)
 	if err == nil && known < float64(have) {
-		_, _ = db.write.ExecContext(ctx, fmt.Sprintf(`ANALYZE %s%s`, first, others))
+		_, _ = db.write.ExecContext(ctx, `ANALYZE `+strings.Join(tables, ", "))
 	}
 }

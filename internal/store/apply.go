@@ -229,7 +229,7 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 	})
 	if err == nil {
 		db.pace.took(rows, time.Since(began))
-		db.grown(ctx, &db.growth, rows, "images", ", repositories, artifacts")
+		db.grown(ctx, &db.growth, rows, "images", "repositories", "artifacts")
 		db.checkpoint(ctx, rows)
 	}
 	return err

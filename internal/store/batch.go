@@ -50,25 +50,21 @@ func (tx *Tx) repositories(ctx context.Context, s *portolan.Sync, changes []Chan
 			return nil, err
 		}
 	}
-	return ids, inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
-		values, err := tx.db.dialect.values(len(part), part[0])
-		if err != nil {
-			return err
-		}
+	return ids, tx.withRows(ctx, upsertRepositories, rows, func(ctx context.Context, text string, args []any) error {
 		return each(ctx, tx, func(row scanner) error {
 			var id int64
 			var path string
 			err := row.Scan(&id, &path)
 			ids[at[path]] = id
 			return err
-		}, fmt.Sprintf(upsertRepositories, values), tx.db.dialect.rows(part)...)
+		}, text, args...)
 	})
 }
 
 // upsertRepositories is the statement for rows. Their last two columns are
 // countStaged's change of the count.
 const upsertRepositories = `INSERT INTO repositories (account_id, registry_id, path, namespace, name, namespace_folded, name_folded, repo_id,
-		staged_visibility, shown_from, fingerprint, born, read_at, staged_count, staged) %s
+		staged_visibility, shown_from, fingerprint, born, read_at, staged_count, staged) @ROWS
 	ON CONFLICT (registry_id, path) DO UPDATE SET fingerprint = excluded.fingerprint, read_at = excluded.read_at,
 		visibility = CASE WHEN repositories.shown_from < excluded.shown_from THEN repositories.staged_visibility ELSE repositories.visibility END,
 		staged_visibility = excluded.staged_visibility, shown_from = excluded.shown_from,

@@ -20,7 +20,8 @@ import (
 )
 
 // dialect is all in which the databases differ. PostgreSQL's text is the
-// master; words starting with @ are replaced in schema and queries.
+// master; words starting with @ are replaced in schema and queries, @ROWS by
+// withRows.
 type dialect struct {
 	name        string
 	words       *strings.Replacer

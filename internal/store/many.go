@@ -14,32 +14,44 @@ import (
 // insertMany inserts rows, of as many columns each, and answers how many were
 // inserted.
 func (tx *Tx) insertMany(ctx context.Context, into string, rows [][]any, suffix string) (inserted int64, err error) {
-	var text string
-	size := 0
-	err = inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
-		if len(part) != size {
-			values, err := tx.db.dialect.values(len(part), part[0])
-			if err != nil {
-				return err
-			}
-			text, size = into+" "+values+" "+suffix, len(part)
-		}
-		n, err := tx.exec(ctx, text, tx.db.dialect.rows(part)...)
+	err = tx.withRows(ctx, into+" @ROWS "+suffix, rows, func(ctx context.Context, text string, args []any) error {
+		n, err := tx.exec(ctx, text, args...)
 		inserted += n
 		return err
 	})
 	return inserted, err
 }
 
-// inFew hands a list on in parts of as many as a statement takes. SQLite's
-// driver has a goroutine watch over each statement whose context can end, which
-// takes longer than to write or find a row: there the end is looked for between
-// the parts.
-func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Context, part []T) error) error {
-	inner := ctx
-	if tx.db.dialect.together == 1 {
-		inner = context.WithoutCancel(ctx)
+// withRows hands on a statement with rows in the place of @ROWS, and its
+// arguments, in parts. The text is made once for parts of the same size.
+func (tx *Tx) withRows(ctx context.Context, statement string, rows [][]any, run func(ctx context.Context, text string, args []any) error) error {
+	var text string
+	size := 0
+	return inFew(ctx, tx, rows, func(ctx context.Context, part [][]any) error {
+		if len(part) != size {
+			values, err := tx.db.dialect.values(len(part), part[0])
+			if err != nil {
+				return err
+			}
+			text, size = strings.Replace(statement, "@ROWS", values, 1), len(part)
+		}
+		return run(ctx, text, tx.db.dialect.rows(part))
+	})
+}
+
+// unwatched is the context for a statement that is soon over. SQLite's driver
+// has a goroutine watch over each whose context can end, which takes longer than
+// to write or find a row: there the end is looked for between them.
+func (tx *Tx) unwatched(ctx context.Context) context.Context {
+	if tx.db.Postgres() {
+		return ctx
 	}
+	return context.WithoutCancel(ctx)
+}
+
+// inFew hands a list on in parts of as many as a statement takes.
+func inFew[T any](ctx context.Context, tx *Tx, list []T, do func(ctx context.Context, part []T) error) error {
+	inner := tx.unwatched(ctx)
 	for part := range slices.Chunk(list, tx.db.dialect.together) {
 		if err := ctx.Err(); err != nil {
 			return err

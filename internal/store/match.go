@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -83,7 +82,7 @@ func (w *imageWalk) pageOf(ctx context.Context, ids []int64, offset, limit int) 
 		}
 		all = append(all, found...)
 	}
-	slices.SortFunc(all, func(a, b place) int { return cmp.Or(cmp.Compare(b.updated, a.updated), cmp.Compare(b.uuid, a.uuid)) })
+	slices.SortFunc(all, func(a, b place) int { return b.compare(a.mark) })
 	start := min(offset, len(all))
 	var page []tagged
 	for _, p := range all[start:min(start+limit, len(all))] {

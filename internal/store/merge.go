@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"math"
@@ -43,11 +42,10 @@ func (r *runs) Pop() any {
 
 func (r *runs) Less(i, j int) bool {
 	a, b := r.list[i].rows[0], r.list[j].rows[0]
-	c := cmp.Or(cmp.Compare(a.updated, b.updated), cmp.Compare(a.uuid, b.uuid))
 	if r.backwards {
-		return c < 0
+		a, b = b, a
 	}
-	return c > 0
+	return a.compare(b.mark) > 0
 }
 
 // merge reads a stretch of the images of a few repositories, each of which is
@@ -111,20 +109,22 @@ func (w *imageWalk) readAhead(ctx context.Context, list []*run, s *stretch, limi
 func (w *imageWalk) readEach(ctx context.Context, list []*run, than, direction string, limit int) error {
 	query := `SELECT i.id, i.updated, i.uuid` + walkImages + ` WHERE i.repository_id = $1 AND (i.updated, i.uuid) ` + than + ` ($2, $3)
 		ORDER BY i.updated ` + direction + `, i.uuid ` + direction + ` LIMIT $4`
-	return inFew(ctx, w.tx, list, func(ctx context.Context, part []*run) error {
-		for _, r := range part {
-			err := each(ctx, w.tx, func(row scanner) error {
-				var p place
-				err := row.Scan(&p.id, &p.updated, &p.uuid)
-				r.take(p)
-				return err
-			}, query, r.repository, r.last.updated, r.last.uuid, limit)
-			if err != nil {
-				return err
-			}
+	inner := w.tx.unwatched(ctx)
+	for _, r := range list {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return nil
-	})
+		err := each(inner, w.tx, func(row scanner) error {
+			var p place
+			err := row.Scan(&p.id, &p.updated, &p.uuid)
+			r.take(p)
+			return err
+		}, query, r.repository, r.last.updated, r.last.uuid, limit)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *imageWalk) readTogether(ctx context.Context, list []*run, than, direction string, limit int) error {

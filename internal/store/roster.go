@@ -395,15 +395,12 @@ func (v *Registries) countsOf(c *Criteria) (images, repositories int, generation
 // half answers the id from which on registries have the other half of the
 // images, 0 if there are fewer images than that or none but in one half.
 func (v *Registries) half(images int) int64 {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	total := 0
-	for _, of := range v.sums {
-		total += of.images
-	}
+	total := v.Images()
 	if total < images {
 		return 0
 	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
 	sum := 0
 	for _, s := range v.slots {
 		if s.registry == nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -60,7 +59,7 @@ func (db *DB) StageRepositories(ctx context.Context, l *Lease, list []StagedRepo
 		return tx.hold(ctx, l)
 	})
 	if err == nil { // the table may have been empty when it was looked at
-		db.grown(ctx, &l.staged, added, "sync_repositories", "")
+		db.grown(ctx, &l.staged, added, "sync_repositories")
 	}
 	return added, err
 }
@@ -133,25 +132,28 @@ func (db *DB) GroupRepositories(ctx context.Context, l *Lease, group string) ([]
 	return list, err
 }
 
-// stagedBatch is how many staged repositories change in one transaction.
+// stagedBatch is how many staged repositories are skipped in one transaction.
 const stagedBatch = 500
+
+// unchanged selects the staged repositories whose fingerprint is the one of
+// their last complete listing, which ended at $3 or later.
+const unchanged = `s.sync_id = $1 AND s.state = 'todo' AND s.vanished = 0 AND s.fingerprint <> ''
+	AND EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = $2 AND p.path = s.path AND p.gone = 0
+		AND p.fingerprint = s.fingerprint AND p.read_at >= $3
+		AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.registry_id = $2 AND i.lacks > 0))`
 
 // SkipUnchanged marks the repositories as skipped whose fingerprint is the one
 // of their last complete listing, which ended at readAt or later, unless their
 // path is among changed. It answers how many.
 func (db *DB) SkipUnchanged(ctx context.Context, l *Lease, readAt time.Time, changed []string) (skipped int, err error) {
 	args := []any{l.Sync.ID, l.Sync.RegistryID, millis(readAt)}
-	const unchanged = `s.sync_id = $1 AND s.state = 'todo' AND s.vanished = 0 AND s.fingerprint <> ''
-		AND EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = $2 AND p.path = s.path AND p.gone = 0
-			AND p.fingerprint = s.fingerprint AND p.read_at >= $3
-			AND NOT EXISTS (SELECT 1 FROM images i WHERE i.repository_id = p.id AND i.registry_id = $2 AND i.lacks > 0))`
 	read := make(map[string]bool, len(changed))
 	for _, path := range changed {
 		read[path] = true
 	}
 	after := ""
 	for {
-		paths, err := db.stagedPaths(ctx, unchanged+` AND s.path > $4`, append(slices.Clone(args), after))
+		paths, err := db.unchangedPaths(ctx, append(slices.Clone(args), after, stagedBatch))
 		if err != nil {
 			return skipped, err
 		}
@@ -173,12 +175,12 @@ func (db *DB) SkipUnchanged(ctx context.Context, l *Lease, readAt time.Time, cha
 	}
 }
 
-// stagedPaths answers the first paths, in order, of staged repositories that
-// fulfil a condition.
-func (db *DB) stagedPaths(ctx context.Context, condition string, args []any) (paths []string, err error) {
+// unchangedPaths answers the paths of unchanged repositories after $4, in
+// order, $5 at most.
+func (db *DB) unchangedPaths(ctx context.Context, args []any) (paths []string, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		paths, err = collect(ctx, tx, func(row scanner) (path string, err error) { return path, row.Scan(&path) },
-			fmt.Sprintf(`SELECT s.path FROM sync_repositories s WHERE %s ORDER BY s.path LIMIT %d`, condition, stagedBatch), args...)
+			`SELECT s.path FROM sync_repositories s WHERE `+unchanged+` AND s.path > $4 ORDER BY s.path LIMIT $5`, args...)
 		return err
 	})
 	return paths, err

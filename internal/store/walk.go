@@ -322,6 +322,11 @@ type mark struct {
 	uuid    string
 }
 
+// compare orders marks, the newest last.
+func (m mark) compare(o mark) int {
+	return cmp.Or(cmp.Compare(m.updated, o.updated), cmp.Compare(m.uuid, o.uuid))
+}
+
 const (
 	// stride is the number of images between two marks.
 	stride = 1_000

@@ -12,25 +12,6 @@ import (
 	"portolan/internal/store/storetest"
 )
 
-// walked reads every page and answers the ids in their order.
-func walked(f *fixture, c store.Criteria, size int) []string {
-	f.Helper()
-	var ids []string
-	for page := 1; ; page++ {
-		list, total, err := f.Images(f.Context(), account, c, page, size)
-		f.must(err)
-		for _, i := range list {
-			ids = append(ids, i.UUID)
-		}
-		if len(list) == 0 {
-			if len(ids) != total {
-				f.Errorf("%d images are listed, the total is %d", len(ids), total)
-			}
-			return ids
-		}
-	}
-}
-
 // Pages far from either end begin at a mark that an earlier page has passed;
 // those marks must not outlive a change.
 func TestFarPages(t *testing.T) {
@@ -43,16 +24,16 @@ func TestFarPages(t *testing.T) {
 			images = append(images, f.image(n, fmt.Sprintf("v%d", n)))
 		}
 		f.fill(id, "team/app", images...)
-		whole := walked(f, store.Criteria{}, 1_000)
-		if got := walked(f, store.Criteria{}, 170); !slices.Equal(got, whole) {
+		whole := f.pages(store.Criteria{}, 1_000)
+		if got := f.pages(store.Criteria{}, 170); !slices.Equal(got, whole) {
 			t.Error("small pages make another list than large ones")
 		}
 		f.fill(f.add(account, "b", portolan.OCI), "team/more", f.image(3, "first"))
-		whole = walked(f, store.Criteria{}, 1_000)
+		whole = f.pages(store.Criteria{}, 1_000)
 		if len(whole) != len(images)+1 {
 			t.Fatalf("%d images after one was added", len(whole))
 		}
-		if got := walked(f, store.Criteria{}, 170); !slices.Equal(got, whole) {
+		if got := f.pages(store.Criteria{}, 170); !slices.Equal(got, whole) {
 			t.Error("small pages make another list than large ones after a change")
 		}
 	})
@@ -89,7 +70,7 @@ func TestTagPages(t *testing.T) {
 			c := store.Criteria{Terms: []store.Term{{Field: store.FieldTag, Values: []string{text}}}}
 			for _, from := range []int{100_000, 1_000} { // as a whole, and in halves
 				f.SplitFrom(from)
-				if got := walked(f, c, 300); !slices.Equal(got, want) {
+				if got := f.pages(c, 300); !slices.Equal(got, want) {
 					t.Errorf("%s, from %d: %d images, want %d", text, from, len(got), len(want))
 				}
 			}

@@ -131,7 +131,7 @@ func (r *reading) chunk(ctx context.Context, tags []string, yield func(connector
 	list := make([]found, len(tags))
 	err := r.crew.Each(ctx, len(tags), func(ctx context.Context, i int) error {
 		list[i] = r.resolve(ctx, tags[i])
-		return fatalOnly(list[i].err)
+		return connector.FatalOnly(list[i].err)
 	})
 	if err == nil {
 		err = r.addFacts(ctx, list)
@@ -197,7 +197,7 @@ func (r *reading) addFacts(ctx context.Context, list []found) error {
 		if facts[i], ok = known[wanted[i]]; !ok {
 			facts[i], errs[i] = r.read(ctx, wanted[i])
 		}
-		return fatalOnly(errs[i])
+		return connector.FatalOnly(errs[i])
 	})
 	at := make(map[portolan.Digest]int, len(wanted))
 	for i, d := range wanted {
@@ -221,7 +221,7 @@ func (r *reading) askAgain(ctx context.Context, list []found) error {
 		if f := &list[i]; errors.Is(f.err, connector.ErrNotExist) {
 			*f = r.resolveByGet(ctx, f.tag)
 		}
-		return fatalOnly(list[i].err)
+		return connector.FatalOnly(list[i].err)
 	})
 }
 
@@ -264,13 +264,6 @@ func (r *reading) confirmGone(ctx context.Context, yield func(connector.Row, err
 		if !yield(connector.Row{Tags: []connector.Tag{{Name: tag}}, Err: err}, nil) {
 			return errStopped
 		}
-	}
-	return nil
-}
-
-func fatalOnly(err error) error {
-	if err != nil && connector.Fatal(err) {
-		return err
 	}
 	return nil
 }

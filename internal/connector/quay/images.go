@@ -166,10 +166,7 @@ func (r *reading) fetch(ctx context.Context, rows []connector.Row, known map[por
 	facts, errs := make([]connector.Facts, len(wanted)), make([]error, len(wanted))
 	err = r.crew.Each(ctx, len(wanted), func(ctx context.Context, i int) error {
 		facts[i], errs[i] = r.facts(ctx, wanted[i])
-		if errs[i] != nil && connector.Fatal(errs[i]) {
-			return errs[i]
-		}
-		return nil
+		return connector.FatalOnly(errs[i])
 	})
 	failed = map[portolan.Digest]error{}
 	for i, d := range wanted {

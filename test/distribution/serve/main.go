@@ -45,15 +45,11 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	if err := fill(ctx, kept, repositories); err != nil {
 		return err
 	}
-	app, err := registry(ctx, kept)
-	if err != nil {
-		return err
-	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: app} //nolint:gosec // on loopback, for its own client
+	server := &http.Server{Handler: registry(ctx, kept)} //nolint:gosec // on loopback, for its own client
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	fmt.Fprintln(out, listener.Addr())
@@ -107,7 +103,7 @@ func push(ctx context.Context, repository distribution.Repository, r int) error 
 }
 
 // registry is distribution over what is kept.
-func registry(ctx context.Context, kept driver.StorageDriver) (http.Handler, error) {
+func registry(ctx context.Context, kept driver.StorageDriver) http.Handler {
 	factory.Register("filled", filled{kept})
 	config := &configuration.Configuration{Version: "0.1"}
 	config.Storage = configuration.Storage{
@@ -118,7 +114,7 @@ func registry(ctx context.Context, kept driver.StorageDriver) (http.Handler, err
 	config.Catalog.MaxEntries = 1_000
 	logrus.SetOutput(io.Discard)
 	logrus.SetLevel(logrus.ErrorLevel) // else it writes a line for each request
-	return handlers.NewApp(ctx, config), nil
+	return handlers.NewApp(ctx, config)
 }
 
 // filled hands out the one driver that has been filled.
