@@ -158,11 +158,14 @@ func (db *DB) Manifests(ctx context.Context, account int64, digests []portolan.D
 	var found []Manifest
 	err := db.look(ctx, func(tx *Tx) error {
 		args := []any{account}
-		images, artifacts := amongDigests(tx, &args, "i.digest", digests), "a.digest "+amongTexts(tx, &args, digests)
-		var err error
+		images, among, err := tx.amongDigests(ctx, &args, digests)
+		if err != nil {
+			return err
+		}
+		artifacts := "a.digest " + amongTexts(tx, &args, digests)
 		found, err = collect(ctx, tx, scanManifest, `SELECT digest, 'image', media_type, artifact_type, image_id, size, created, '', platforms FROM images
-			WHERE id IN (SELECT MAX(i.id) FROM images i JOIN registries r ON r.id = i.registry_id
-				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND `+images+` GROUP BY i.digest)
+			WHERE id IN (SELECT MAX(i.id) FROM `+images+` JOIN registries r ON r.id = i.registry_id
+				WHERE i.account_id = $1 AND r.type IN ('oci', 'quay', 'acr') AND `+among+` GROUP BY i.digest)
 			UNION ALL
 			SELECT a.digest, a.kind, a.media_type, a.artifact_type, '', a.size, 0, a.subject, '' FROM artifacts a
 			JOIN repositories p ON p.id = a.repository_id JOIN registries r ON r.id = p.registry_id
@@ -299,6 +302,10 @@ func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map
 		}
 		err := db.look(ctx, func(tx *Tx) error {
 			args := []any{account}
+			images, among, err := tx.amongDigests(ctx, &args, digests)
+			if err != nil {
+				return err
+			}
 			return each(ctx, tx, func(row scanner) error {
 				var f Former
 				var h History
@@ -307,8 +314,8 @@ func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map
 				h.FirstSeen = instant(firstSeen)
 				found[f] = h
 				return err
-			}, `SELECT repository_id, digest, uuid, first_seen FROM images WHERE account_id = $1 AND gone > 0 AND superseded = 0
-				AND `+amongDigests(tx, &args, "digest", digests)+` AND repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY id`, args...)
+			}, `SELECT i.repository_id, i.digest, i.uuid, i.first_seen FROM `+images+` WHERE i.account_id = $1 AND i.gone > 0 AND i.superseded = 0
+				AND `+among+` AND i.repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY i.id`, args...)
 		})
 		if err != nil {
 			return nil, err

@@ -179,7 +179,6 @@ var comparisons = map[Field]string{
 	FieldRegion:        "r.region_id = %s",
 	FieldType:          "r.type = %s",
 	FieldTag:           "@INSTR(i.tags_folded, %s) > 0",
-	FieldDigest:        "substr(i.digest, 8, 8) = substr(%[1]s, 8, 8) AND i.digest = %[1]s",
 	FieldImageID:       "i.image_id = %s",
 	FieldUUID:          "i.uuid = %s",
 	FieldTagIs:         "@INSTR(@NL || i.tags || @NL, @NL || %s || @NL) > 0",
@@ -207,14 +206,7 @@ func (c *Criteria) where(args *[]any) string {
 func (c *Criteria) render(args *[]any, wrap func(t *Term, condition string) string) string {
 	terms := make([]string, 0, len(c.Terms))
 	for _, t := range c.Terms {
-		alternatives := make([]string, 0, len(t.Values))
-		for _, v := range t.Values {
-			alternatives = append(alternatives, t.compare(v, args))
-		}
-		if len(alternatives) == 0 {
-			alternatives = append(alternatives, nothing)
-		}
-		terms = append(terms, wrap(&t, strings.Join(alternatives, " OR ")))
+		terms = append(terms, wrap(&t, t.condition(args)))
 	}
 	if len(terms) == 0 {
 		return ""
@@ -229,6 +221,40 @@ func (c *Criteria) render(args *[]any, wrap func(t *Term, condition string) stri
 // nothing is a condition that holds for no row.
 const nothing = "1 = 0"
 
+func (t *Term) condition(args *[]any) string {
+	if len(t.Values) == 0 {
+		return nothing
+	}
+	if t.Field == FieldDigest {
+		return t.amongDigests(args)
+	}
+	alternatives := make([]string, len(t.Values))
+	for n, v := range t.Values {
+		alternatives[n] = t.compare(v, args)
+	}
+	return strings.Join(alternatives, " OR ")
+}
+
+// amongDigests is a condition for which the index of digests can be used.
+func (t *Term) amongDigests(args *[]any) string {
+	digests, digits := make([]string, len(t.Values)), make([]string, len(t.Values))
+	for n, v := range t.Values {
+		if !storable(v) {
+			v = "" // no criterion finds an image whose digest is not known
+		}
+		*args = append(*args, v)
+		digests[n] = fmt.Sprintf("CAST($%d AS TEXT)", len(*args))
+		digits[n] = "substr(" + digests[n] + ", 8, 8)"
+	}
+	return "i.digest <> '' AND i.digest IN (" + strings.Join(digests, ", ") + ") AND substr(i.digest, 8, 8) IN (" + strings.Join(digits, ", ") + ") AND @ANYERA"
+}
+
+// storable reports whether a stored text can be the value: none holds these
+// characters, and one database refuses them.
+func storable(value string) bool {
+	return !strings.ContainsAny(value, "\n\x00") && utf8.ValidString(value)
+}
+
 func (t *Term) compare(value string, args *[]any) string {
 	switch t.Field {
 	case FieldRepoName, FieldRepoNamespace, FieldTag:
@@ -240,8 +266,7 @@ func (t *Term) compare(value string, args *[]any) string {
 		}
 	default:
 	}
-	// No stored text holds these, and one database refuses them.
-	if strings.ContainsAny(value, "\n\x00") || !utf8.ValidString(value) {
+	if !storable(value) {
 		return nothing
 	}
 	*args = append(*args, value)

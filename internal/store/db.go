@@ -48,6 +48,8 @@ type DB struct {
 	growth     growth
 
 	checkpoints checkpoints
+	sieve       *sieve   // nil on PostgreSQL
+	durable     *durable // nil on PostgreSQL
 	// splitting is held by the one who reads in halves, splitFrom is from how
 	// many images on.
 	splitting sync.Mutex
@@ -85,6 +87,8 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	}
 	if d == sqliteDialect {
 		db.writing, db.reading = newPrepared(), newPrepared()
+		db.sieve = newSieve()
+		db.durable = &durable{sync: syncLog(sqlitePath(url))}
 	}
 	if err := db.migrate(ctx, o.KeepSchema); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -172,8 +176,8 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-// look runs one reading statement, which needs no transaction: on PostgreSQL
-// that spares two of three round trips.
+// look runs reading statements that need not see one state, without a
+// transaction: on PostgreSQL that spares two of three round trips.
 func (db *DB) look(ctx context.Context, fn func(*Tx) error) error {
 	tx := &Tx{db: db, prepared: db.reading}
 	err := fn(tx)
@@ -193,21 +197,17 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
-	if began := time.Now(); writes && db.held != nil {
-		defer func() { db.held(time.Since(began)) }()
-	}
+	began := time.Now()
 	tx := &Tx{db: db, tx: t, writes: writes, prepared: db.reading}
 	if writes {
 		tx.prepared = db.writing
 	}
-	if err := fn(tx); err != nil {
-		if e := t.Rollback(); e != nil && !errors.Is(e, sql.ErrTxDone) {
-			return errors.Join(err, e)
-		}
-		return ended(ctx, err)
+	err = tx.end(fn(tx))
+	if writes && db.held != nil {
+		db.held(time.Since(began))
 	}
-	if err := t.Commit(); err != nil {
-		return ended(ctx, fmt.Errorf("commit: %w", err))
+	if err != nil {
+		return ended(ctx, err)
 	}
 	for account := range tx.touched {
 		db.registries.expire(account)
@@ -215,7 +215,24 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 	if len(tx.wanted) > 0 {
 		tx.prepared.add(ctx, pool, tx.wanted)
 	}
+	if writes && db.durable != nil {
+		return db.durable.wait()
+	}
 	return nil
+}
+
+// end commits the transaction, unless what it is for has failed.
+func (tx *Tx) end(failed error) error {
+	if failed == nil {
+		if err := tx.tx.Commit(); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+		return nil
+	}
+	if err := tx.tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
+		return errors.Join(failed, err)
+	}
+	return failed
 }
 
 // ended says so where a transaction failed because the context ended: it is

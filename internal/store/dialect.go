@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +59,8 @@ var postgres = &dialect{
 		"@LOCK", "FOR UPDATE",
 		"@INSTR", "strpos",
 		"@NL", "chr(10)",
+		"@DIGITS", "account_id, substr(digest, 8, 8), id",
+		"@ANYERA", "TRUE",
 		// OFFSET 0 keeps the planner from looking at all rows to sort them.
 		"@REPOSITORIES", `repositories p CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = p.registry_id AND `+visibleRepository+` OFFSET 0) r`,
 		"@IMAGES", `images i CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = i.registry_id AND `+visibleImage+` OFFSET 0) r`,
@@ -84,6 +87,10 @@ var sqliteDialect = &dialect{
 		"@LOCK", "",
 		"@INSTR", "instr",
 		"@NL", "char(10)",
+		"@DIGITS", fmt.Sprintf("id / %d, substr(digest, 8, 8), account_id", eraSize),
+		"@ERA", strconv.Itoa(eraSize),
+		"@ANYERA", fmt.Sprintf(`i.id / %[1]d IN (WITH RECURSIVE e(n) AS (SELECT MIN(id) / %[1]d FROM images UNION ALL
+			SELECT n + 1 FROM e WHERE n < (SELECT MAX(id) / %[1]d FROM images)) SELECT n FROM e)`, eraSize),
 		"@REPOSITORIES", `repositories p CROSS JOIN registries r ON r.id = p.registry_id AND `+visibleRepository,
 		"@IMAGES", `images i CROSS JOIN registries r ON r.id = i.registry_id AND `+visibleImage,
 	),
@@ -175,12 +182,17 @@ func openPostgres(ctx context.Context, dsn string) (write, read *sql.DB, err err
 	return db, db, nil
 }
 
+func sqlitePath(url string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(url, "sqlite:"), "//")
+}
+
 // openSQLite gives one connection that writes and a pool that only reads, so
-// that a page never waits for a sync. Every commit reaches the disk.
+// that a page never waits for a sync. A commit does not wait for the disk: see
+// durable.
 func openSQLite(ctx context.Context, dsn string) (write, read *sql.DB, err error) {
-	path := strings.TrimPrefix(strings.TrimPrefix(dsn, "sqlite:"), "//")
+	path := sqlitePath(dsn)
 	file := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path)
-	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-32000)", fmt.Sprintf("wal_autocheckpoint(%d)", autocheckpoint)}}
+	pragmas := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)", "cache_size(-32000)", fmt.Sprintf("wal_autocheckpoint(%d)", autocheckpoint)}}
 	write, err = sql.Open("sqlite", file+"?_txlock=immediate&"+pragmas.Encode())
 	if err != nil {
 		return nil, nil, err

@@ -1,5 +1,44 @@
 package store
 
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"portolan"
+)
+
+// EraSize is that of SQLite's index of digests.
+const EraSize = eraSize
+
 // SplitFrom sets the number of images from which on tags are looked at in two
 // halves.
 func (db *DB) SplitFrom(images int) { db.splitFrom = images }
+
+// AmongDigests is what images are selected from by digests, and how.
+func (db *DB) AmongDigests(ctx context.Context, digests ...portolan.Digest) (from, condition string, err error) {
+	var args []any
+	err = db.look(ctx, func(tx *Tx) error {
+		from, condition, err = tx.amongDigests(ctx, &args, digests)
+		return err
+	})
+	return db.literal(from, args), db.literal(condition, args), err
+}
+
+// Where is the condition of criteria.
+func (db *DB) Where(c *Criteria) string {
+	var args []any
+	return db.literal(c.where(&args), args)
+}
+
+// literal is a query in the words of the dialect, with its arguments in it.
+func (db *DB) literal(query string, args []any) string {
+	for n, arg := range args {
+		text := fmt.Sprintf("'%v'", arg)
+		if list, ok := arg.([]string); ok {
+			text = "ARRAY['" + strings.Join(list, "','") + "']"
+		}
+		query = strings.ReplaceAll(query, fmt.Sprintf("$%d", n+1), text)
+	}
+	return db.dialect.text(query)
+}

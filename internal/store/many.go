@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"portolan"
 )
 
 // insertMany inserts rows, of as many columns each, and answers how many were
@@ -150,17 +148,6 @@ func amongTexts[T ~string](tx *Tx, args *[]any, values []T) string {
 	}
 	*args = append(*args, list)
 	return "= ANY($" + strconv.Itoa(len(*args)) + "::text[])"
-}
-
-// amongDigests is the condition that a column of images is among digests, which
-// are found by the digits that are indexed.
-func amongDigests(tx *Tx, args *[]any, column string, digests []portolan.Digest) string {
-	const before, indexed = len("sha256:"), 8
-	digits := make([]portolan.Digest, len(digests))
-	for i, d := range digests {
-		digits[i] = d[min(before, len(d)):min(before+indexed, len(d))]
-	}
-	return fmt.Sprintf("substr(%[1]s, 8, 8) %[2]s AND %[1]s %[3]s", column, amongTexts(tx, args, digits), amongTexts(tx, args, digests))
 }
 
 // amongNumbers is amongTexts for numbers.

@@ -51,8 +51,9 @@ func TestFewTexts(t *testing.T) {
 		t.Errorf("%s %v", text, args)
 	}
 	args = nil
-	text, found := amongDigests(tx, &args, "i.digest", []portolan.Digest{"sha256:0123456789", "sha256:0123", ""}), []string{"01234567", "0123", ""}
-	if want := "substr(i.digest, 8, 8) = ANY($1::text[]) AND i.digest = ANY($2::text[])"; text != want || !cmp.Equal(args[0], any(found)) {
-		t.Errorf("%s %v", text, args)
+	from, text, err := tx.amongDigests(t.Context(), &args, []portolan.Digest{"sha256:0123456789", "sha256:0123", ""})
+	found := []string{"01234567", "0123", ""}
+	if want := "substr(i.digest, 8, 8) = ANY($1::text[]) AND i.digest = ANY($2::text[])"; err != nil || from != "images i" || text != want || !cmp.Equal(args[0], any(found)) {
+		t.Errorf("%s %s %v %v", from, text, args, err)
 	}
 }

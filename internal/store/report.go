@@ -202,7 +202,7 @@ func (b *reporting) find(ctx context.Context, p *reportedRepository, q *Report) 
 // findByDigest answers the image of the digest; else the one of which only the
 // tag, or only the Uuid, was known until now; else the one that is remembered.
 func (b *reporting) findByDigest(ctx context.Context, p *reportedRepository, q *Report, holder *reportedImage) (*reportedImage, error) {
-	known, err := b.image(ctx, `FROM images WHERE account_id = $1 AND substr(digest, 8, 8) = substr($2, 8, 8) AND digest = $2 AND repository_id = $3 ORDER BY gone, gone_at DESC, id DESC LIMIT 1`,
+	known, err := b.image(ctx, `FROM images i WHERE account_id = $1 AND substr(digest, 8, 8) = substr($2, 8, 8) AND @ANYERA AND digest = $2 AND repository_id = $3 ORDER BY gone, gone_at DESC, id DESC LIMIT 1`,
 		q.AccountID, q.Digest, p.id)
 	if err != nil || known != nil && !known.gone {
 		return known, err
