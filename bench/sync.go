@@ -176,7 +176,8 @@ func splitPort(addr string) (host, port string, err error) {
 	return u.Hostname(), u.Port(), nil
 }
 
-const lookEvery = 20 * time.Millisecond
+// lookEvery is far less than a reading takes, and far more than a look costs.
+const lookEvery = 100 * time.Millisecond
 
 // awaitSync waits for the end of a reading. How long it waits in the queue, up
 // to a second, is not its time.

@@ -17,15 +17,16 @@ import (
 const eraSize = 16_384
 
 // sieve tells in which eras a digest may be, so that it need not be looked for
-// in all. It has a bit for each place and era, and three places for each digest:
-// with the 2 MB that a million images take, one era in 200 is wrong. An era
-// that is over gets no images any more and is taken in when it is asked for. A
+// in all, and mostly in none. It has a bit for each place and era, and three
+// places for each digest: with the 2 MB that a million images take, one era in
+// 200 is wrong. Images are taken in when they are asked for: ids only grow. A
 // report changes digests later, of a CI/CD registry, which is not asked for here.
 type sieve struct {
 	seed maphash.Seed
 
 	mu     sync.Mutex
-	over   int64      // the eras before this one are in
+	begun  bool
+	taken  int64      // all images up to this id are in
 	groups [][]uint64 // by 64 eras, by place
 }
 
@@ -59,8 +60,8 @@ func (s *sieve) put(era int64, digits string) {
 	}
 }
 
-// eras answers the eras, up to the last, in which digits may be.
-func (s *sieve) eras(digits string, last int64) (list []int64) {
+// eras answers the eras in which digits may be.
+func (s *sieve) eras(digits string) (list []int64) {
 	places := s.places(digits)
 	for n, group := range s.groups {
 		if group == nil {
@@ -71,52 +72,63 @@ func (s *sieve) eras(digits string, last int64) (list []int64) {
 			found &= group[p]
 		}
 		for era := int64(n) * groupSize; found != 0; era, found = era+1, found>>1 {
-			if found&1 != 0 && era < s.over {
+			if found&1 != 0 {
 				list = append(list, era)
 			}
 		}
 	}
-	for era := s.over; era <= last; era++ {
-		list = append(list, era)
-	}
 	return list
 }
 
-// take takes in the eras before the last one.
-func (s *sieve) take(ctx context.Context, tx *Tx, last int64) error {
-	for ; s.over < last; s.over++ {
-		err := each(ctx, tx, func(row scanner) error {
-			var digits string
-			err := row.Scan(&digits)
-			if err == nil {
-				s.put(s.over, digits)
-			}
-			return err
-		}, `SELECT substr(digest, 8, 8) FROM images i WHERE i.id / @ERA = $1`, s.over)
-		if err != nil {
+// take takes in the images that were added since: at first the eras that are
+// over, from the index.
+func (s *sieve) take(ctx context.Context, tx *Tx) error {
+	if !s.begun {
+		var last int64
+		if err := tx.one(ctx, `SELECT COALESCE(MAX(id), 0) / @ERA FROM images`, nil, &last); err != nil {
 			return err
 		}
+		for era := (s.taken + 1) / eraSize; era < last; era++ {
+			if _, err := s.takeRows(ctx, tx, `SELECT id, substr(digest, 8, 8) FROM images i WHERE i.id / @ERA = $1`, era); err != nil {
+				return err
+			}
+			s.taken = (era+1)*eraSize - 1
+		}
+		s.begun = true
 	}
-	return nil
+	last, err := s.takeRows(ctx, tx, `SELECT id, substr(digest, 8, 8) FROM images WHERE id > $1 ORDER BY id`, s.taken)
+	s.taken = max(s.taken, last)
+	return err
+}
+
+// takeRows answers the id of the last row.
+func (s *sieve) takeRows(ctx context.Context, tx *Tx, query string, from int64) (last int64, err error) {
+	err = each(ctx, tx, func(row scanner) error {
+		var id int64
+		var digits string
+		if err := row.Scan(&id, &digits); err != nil {
+			return err
+		}
+		last = id
+		s.put(id/eraSize, digits)
+		return nil
+	}, query, from)
+	return last, err
 }
 
 // digitsPlace is where an image may be: its era and its digits.
 type digitsPlace = [2]any
 
-// placesOf answers where digits may be in the state that the transaction sees.
+// placesOf answers where images with digits may be.
 func (tx *Tx) placesOf(ctx context.Context, digits []string) (places []digitsPlace, err error) {
-	var last int64
-	if err := tx.one(ctx, `SELECT COALESCE(MAX(id), 0) / @ERA FROM images`, nil, &last); err != nil {
-		return nil, err
-	}
 	s := tx.db.sieve
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.take(ctx, tx, last); err != nil {
+	if err := s.take(ctx, tx); err != nil {
 		return nil, err
 	}
 	for _, d := range digits {
-		for _, era := range s.eras(d, last) {
+		for _, era := range s.eras(d) {
 			places = append(places, digitsPlace{era, d})
 		}
 	}
@@ -136,8 +148,8 @@ func (tx *Tx) amongDigests(ctx context.Context, args *[]any, digests []portolan.
 	}
 	slices.Sort(digits)
 	places, err := tx.placesOf(ctx, slices.Compact(digits))
-	if err != nil {
-		return "", "", err
+	if err != nil || len(places) == 0 {
+		return `images i`, nothing, err
 	}
 	list, err := json.Marshal(places)
 	if err != nil {

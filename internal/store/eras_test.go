@@ -65,7 +65,8 @@ func TestDigestsAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		f := newFixture(t, url)
-		from, among, err := f.AmongDigests(t.Context(), "sha256:00000001", "sha256:00000002")
+		f.fill(f.add(account, "a", portolan.OCI), "app", f.image(1))
+		from, among, err := f.AmongDigests(t.Context(), digest(1), digest(2))
 		f.must(err)
 		c := store.Criteria{Terms: []store.Term{{Field: store.FieldDigest, Values: []string{"x", "y"}}}}
 		for name, query := range map[string]string{
