@@ -222,16 +222,16 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 	for i := range changes {
 		rows += changes[i].Rows()
 	}
-	var began time.Time
+	var done *Tx
 	err := db.leased(ctx, l, func(tx *Tx) error {
-		began = time.Now() // of the write lock
+		done = tx
 		if err := tx.apply(ctx, l.Sync, changes, counts); err != nil {
 			return fmt.Errorf("apply changes of %d repositories: %w", len(changes), err)
 		}
 		return nil
 	})
 	if err == nil {
-		db.pace.took(rows, time.Since(began))
+		db.pace.took(rows, done.held)
 		db.grown(ctx, &db.growth, rows, "images", "repositories", "artifacts")
 		db.checkpoint(ctx, rows)
 	}
@@ -315,7 +315,7 @@ func (db *DB) Histories(ctx context.Context, account int64, asked []Former) (map
 				found[f] = h
 				return err
 			}, `SELECT i.repository_id, i.digest, i.uuid, i.first_seen FROM `+images+` WHERE i.account_id = $1 AND i.gone > 0 AND i.superseded = 0
-				AND `+among+` AND i.repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY i.id`, args...)
+				AND `+among+` AND +i.repository_id `+amongNumbers(tx, &args, repositories)+` ORDER BY i.id`, args...)
 		})
 		if err != nil {
 			return nil, err

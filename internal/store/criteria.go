@@ -237,16 +237,18 @@ func (t *Term) condition(args *[]any) string {
 
 // amongDigests is a condition for which the index of digests can be used.
 func (t *Term) amongDigests(args *[]any) string {
-	digests, digits := make([]string, len(t.Values)), make([]string, len(t.Values))
-	for n, v := range t.Values {
-		if !storable(v) {
-			v = "" // no criterion finds an image whose digest is not known
+	var digests, digits []string
+	for _, v := range t.Values {
+		if storable(v) {
+			*args = append(*args, v)
+			digest := fmt.Sprintf("CAST($%d AS TEXT)", len(*args))
+			digests, digits = append(digests, digest), append(digits, "substr("+digest+", 8, 8)")
 		}
-		*args = append(*args, v)
-		digests[n] = fmt.Sprintf("CAST($%d AS TEXT)", len(*args))
-		digits[n] = "substr(" + digests[n] + ", 8, 8)"
 	}
-	return "i.digest <> '' AND i.digest IN (" + strings.Join(digests, ", ") + ") AND substr(i.digest, 8, 8) IN (" + strings.Join(digits, ", ") + ") AND @ANYERA"
+	if len(digests) == 0 {
+		return nothing
+	}
+	return "i.digest IN (" + strings.Join(digests, ", ") + ") AND substr(i.digest, 8, 8) IN (" + strings.Join(digits, ", ") + ") AND @ANYERA"
 }
 
 // storable reports whether a stored text can be the value: none holds these

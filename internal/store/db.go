@@ -88,7 +88,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if d == sqliteDialect {
 		db.writing, db.reading = newPrepared(), newPrepared()
 		db.sieve = newSieve()
-		db.durable = &durable{sync: syncLog(sqlitePath(url))}
+		if db.durable, err = newDurable(ctx, db.write, url); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
 	if err := db.migrate(ctx, o.KeepSchema); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -149,6 +151,7 @@ type Tx struct {
 	prepared *prepared
 	own      map[string]*sql.Stmt // prepared statements of the transaction
 	wanted   []string             // texts to be prepared
+	held     time.Duration        // from its begin to its end
 }
 
 // SQL is the transaction for jobs to be inserted in.
@@ -203,8 +206,8 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 		tx.prepared = db.writing
 	}
 	err = tx.end(fn(tx))
-	if writes && db.held != nil {
-		db.held(time.Since(began))
+	if tx.held = time.Since(began); writes && db.held != nil {
+		db.held(tx.held)
 	}
 	if err != nil {
 		return ended(ctx, err)
@@ -216,7 +219,7 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 		tx.prepared.add(ctx, pool, tx.wanted)
 	}
 	if writes && db.durable != nil {
-		return db.durable.wait()
+		return db.durable.wait(ctx)
 	}
 	return nil
 }

@@ -59,8 +59,8 @@ var postgres = &dialect{
 		"@LOCK", "FOR UPDATE",
 		"@INSTR", "strpos",
 		"@NL", "chr(10)",
-		"@DIGITS", "account_id, substr(digest, 8, 8), id",
 		"@ANYERA", "TRUE",
+		"@SQLITE", "--", // the line is for the other database
 		// OFFSET 0 keeps the planner from looking at all rows to sort them.
 		"@REPOSITORIES", `repositories p CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = p.registry_id AND `+visibleRepository+` OFFSET 0) r`,
 		"@IMAGES", `images i CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = i.registry_id AND `+visibleImage+` OFFSET 0) r`,
@@ -87,7 +87,7 @@ var sqliteDialect = &dialect{
 		"@LOCK", "",
 		"@INSTR", "instr",
 		"@NL", "char(10)",
-		"@DIGITS", fmt.Sprintf("id / %d, substr(digest, 8, 8), account_id", eraSize),
+		"@SQLITE", "",
 		"@ERA", strconv.Itoa(eraSize),
 		"@ANYERA", fmt.Sprintf(`i.id / %[1]d IN (WITH RECURSIVE e(n) AS (SELECT MIN(id) / %[1]d FROM images UNION ALL
 			SELECT n + 1 FROM e WHERE n < (SELECT MAX(id) / %[1]d FROM images)) SELECT n FROM e)`, eraSize),

@@ -1,60 +1,117 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
-// Whoever has committed waits for a sync that began afterwards; one of them is
-// enough for all who wait.
+// Whoever has committed waits for a sync that began afterwards, and one of them
+// is enough for all who committed meanwhile.
 func TestDurable(t *testing.T) {
 	t.Parallel()
-	var written, began, kept, syncs atomic.Int64
+	began, ended := make(chan struct{}), make(chan struct{})
 	d := &durable{sync: func() error {
-		syncs.Add(1)
-		began.Store(written.Load())
-		kept.Store(began.Load())
+		began <- struct{}{}
+		<-ended
 		return nil
 	}}
 	var wg sync.WaitGroup
-	const writers, writes = 8, 200
-	for range writers {
-		wg.Go(func() {
-			for range writes {
-				mine := written.Add(1)
-				if err := d.wait(); err != nil || kept.Load() < mine {
-					t.Errorf("commit %d returned with %d on disk, %v", mine, kept.Load(), err)
-				}
-			}
-		})
+	commit := func() {
+		if err := d.wait(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
-	wg.Wait()
-	if n := syncs.Load(); n > writers*writes {
-		t.Errorf("%d syncs of %d commits", n, writers*writes)
+	wg.Go(commit)
+	<-began
+	const others = 7
+	for range others {
+		wg.Go(commit)
+	}
+	for d.committed.Load() < 1+others {
+		runtime.Gosched()
+	}
+	ended <- struct{}{} // of the first, which began before the others committed
+	<-began
+	if d.kept != 1 {
+		t.Errorf("%d commits are kept after a sync that began with one", d.kept)
+	}
+	ended <- struct{}{}
+	wg.Wait() // a third sync would find nobody to wait for it
+	if d.kept != 1+others {
+		t.Errorf("%d commits of %d are kept", d.kept, 1+others)
 	}
 }
 
-// A commit that is not known to be on disk is not acknowledged.
+// A commit that is not known to be on disk is not acknowledged; the next one is
+// when all of the log is in the database.
 func TestNotDurable(t *testing.T) {
 	t.Parallel()
 	db := openSmall(t)
-	sync, broken := db.durable.sync, errors.New("input/output error")
+	var tried []string
+	d := db.durable
+	sync, mend := d.sync, d.mend
+	broken := errors.New("input/output error")
+	d.sync = func() error {
+		tried = append(tried, "sync")
+		return broken
+	}
+	d.mend = func(context.Context) error {
+		tried = append(tried, "mend")
+		return broken
+	}
+	account := int64(0)
 	write := func() error {
-		return db.Update(t.Context(), func(tx *Tx) error { return tx.AddAccount(t.Context(), tx.Now().UnixNano(), "one") })
+		account++
+		return db.Update(t.Context(), func(tx *Tx) error { return tx.AddAccount(t.Context(), account, "one") })
 	}
-	db.durable.sync = func() error { return broken }
-	if err := write(); !errors.Is(err, broken) || !strings.Contains(err.Error(), "log to the disk") {
-		t.Errorf("a commit that did not reach the disk: %v", err)
+	for range 2 {
+		if err := write(); !errors.Is(err, broken) || !strings.Contains(err.Error(), "log to the disk") {
+			t.Errorf("a commit that did not reach the disk: %v", err)
+		}
 	}
-	db.durable.sync = sync
-	if err := write(); err != nil || db.durable.kept != db.durable.committed.Load() {
-		t.Errorf("%d of %d commits are kept, %v", db.durable.kept, db.durable.committed.Load(), err)
+	d.mend = func(ctx context.Context) error {
+		tried = append(tried, "mended")
+		return mend(ctx)
 	}
-	if err := syncLog(t.TempDir())(); !errors.Is(err, os.ErrNotExist) {
+	d.sync = func() error {
+		tried = append(tried, "synced")
+		return sync()
+	}
+	for range 2 {
+		if err := write(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := strings.Join(tried, " "); got != "sync mend mended synced" {
+		t.Errorf("tried: %s", got)
+	}
+	if err := syncFile(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a log that is not there: %v", err)
+	}
+}
+
+// The log is beside the file, wherever the path leads.
+func TestLinkedStore(t *testing.T) {
+	t.Parallel()
+	folder, other := t.TempDir(), t.TempDir()
+	link := filepath.Join(folder, "portolan.db")
+	if err := os.Symlink(filepath.Join(other, "real.db"), link); err != nil {
+		t.Skip(err)
+	}
+	for range 2 { // made, and found again
+		db, err := Open(t.Context(), "sqlite:"+link, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(t.Context(), func(tx *Tx) error { return tx.AddAccount(t.Context(), tx.Now().UnixNano(), "one") })
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Error(err)
+		}
 	}
 }

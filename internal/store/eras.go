@@ -18,8 +18,8 @@ const eraSize = 16_384
 
 // sieve tells in which eras a digest may be, so that it need not be looked for
 // in all, and mostly in none. It has a bit for each place and era, and three
-// places for each digest: with the 2 MB that a million images take, one era in
-// 200 is wrong. Images are taken in when they are asked for: ids only grow. A
+// places for each digest: with the 2 MB that a million ids take, one era in 200
+// is wrong. Images are taken in when they are asked for: ids only grow. A
 // report changes digests later, of a CI/CD registry, which is not asked for here.
 type sieve struct {
 	seed maphash.Seed
@@ -81,7 +81,8 @@ func (s *sieve) eras(digits string) (list []int64) {
 }
 
 // take takes in the images that were added since: at first the eras that are
-// over, from the index.
+// over, from the index. What is not committed it must not see, for then its ids
+// may be given out again: it is not for writing transactions.
 func (s *sieve) take(ctx context.Context, tx *Tx) error {
 	if !s.begun {
 		var last int64
@@ -136,7 +137,7 @@ func (tx *Tx) placesOf(ctx context.Context, digits []string) (places []digitsPla
 }
 
 // amongDigests answers what images i are selected from, and the condition that
-// their digests are among some. It may find one more than once.
+// their digests are among some.
 func (tx *Tx) amongDigests(ctx context.Context, args *[]any, digests []portolan.Digest) (from, condition string, err error) {
 	digits := make([]string, len(digests))
 	for n, d := range digests {

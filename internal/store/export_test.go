@@ -25,10 +25,15 @@ func (db *DB) AmongDigests(ctx context.Context, digests ...portolan.Digest) (fro
 	return db.literal(from, args), db.literal(condition, args), err
 }
 
-// Where is the condition of criteria.
-func (db *DB) Where(c *Criteria) string {
-	var args []any
-	return db.literal(c.where(&args), args)
+// Counting is how the images that criteria select are counted.
+func (db *DB) Counting(account int64, c *Criteria) string {
+	w, args := imageWalk{account: account, criteria: c}, []any{account}
+	return db.literal(w.counting(c.where(&args)), args)
+}
+
+// ReportedDigest is how the image of a report is found.
+func (db *DB) ReportedDigest() string {
+	return db.literal(`SELECT id `+fromDigest, []any{1, "sha256:1", 1})
 }
 
 // literal is a query in the words of the dialect, with its arguments in it.

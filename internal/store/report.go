@@ -199,11 +199,14 @@ func (b *reporting) find(ctx context.Context, p *reportedRepository, q *Report) 
 	return &reportedImage{Image: portolan.Image{UUID: q.NewUUID, FirstSeen: b.tx.Now()}}, holder, nil
 }
 
+// fromDigest selects the images of a repository that have a digest. The plus
+// keeps the planner from looking at all of the repository.
+const fromDigest = `FROM images i WHERE account_id = $1 AND substr(digest, 8, 8) = substr($2, 8, 8) AND @ANYERA AND digest = $2 AND +repository_id = $3`
+
 // findByDigest answers the image of the digest; else the one of which only the
 // tag, or only the Uuid, was known until now; else the one that is remembered.
 func (b *reporting) findByDigest(ctx context.Context, p *reportedRepository, q *Report, holder *reportedImage) (*reportedImage, error) {
-	known, err := b.image(ctx, `FROM images i WHERE account_id = $1 AND substr(digest, 8, 8) = substr($2, 8, 8) AND @ANYERA AND digest = $2 AND repository_id = $3 ORDER BY gone, gone_at DESC, id DESC LIMIT 1`,
-		q.AccountID, q.Digest, p.id)
+	known, err := b.image(ctx, fromDigest+` ORDER BY gone, gone_at DESC, id DESC LIMIT 1`, q.AccountID, q.Digest, p.id)
 	if err != nil || known != nil && !known.gone {
 		return known, err
 	}

@@ -92,16 +92,25 @@ func (w *imageWalk) count(ctx context.Context) (total int, err error) {
 	case c.ofRepositories():
 		err = w.tx.one(ctx, `SELECT COALESCE(SUM(`+publishedCount+`), 0)`+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+where, args, &total)
 	default:
-		err = w.tx.one(ctx, `SELECT count(*)`+w.from()+` WHERE i.account_id = $1 AND `+visibleImage+where, args, &total)
+		err = w.tx.one(ctx, w.counting(where), args, &total)
 	}
 	return total, err
 }
 
-// from joins what the criteria look at.
+func (w *imageWalk) counting(where string) string {
+	return `SELECT count(*)` + w.from() + ` WHERE i.account_id = $1 AND ` + visibleImage + where
+}
+
+// from joins what the criteria look at. Where they name images by a key, the
+// plus keeps the planner from looking at all of a registry or repository.
 func (w *imageWalk) from() string {
-	const from = ` FROM images i JOIN registries r ON r.id = i.registry_id`
+	plus := ""
+	if w.criteria.few() {
+		plus = "+"
+	}
+	from := ` FROM images i JOIN registries r ON r.id = ` + plus + `i.registry_id`
 	if w.criteria.ofPaths() {
-		return from + ` JOIN repositories p ON p.id = i.repository_id`
+		from += ` JOIN repositories p ON p.id = ` + plus + `i.repository_id`
 	}
 	return from
 }
