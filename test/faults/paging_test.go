@@ -276,7 +276,7 @@ func pageImages(t *testing.T, db *store.DB, chance *rand.Rand) {
 	w.whileChanging(t, &c, func(ctx context.Context) error {
 		for range pagingRounds {
 			source.mu.Lock()
-			gone := 2 * chance.IntN(3)
+			gone := min(2*chance.IntN(3), len(source.have))
 			came := 2 * chance.IntN(4)
 			source.have = source.have[gone:]
 			for range came {
