@@ -151,7 +151,7 @@ type Tx struct {
 	prepared *prepared
 	own      map[string]*sql.Stmt // prepared statements of the transaction
 	wanted   []string             // texts to be prepared
-	held     time.Duration        // from its begin to its end
+	held     time.Duration        // from its begin to its end, and all that may be read of it then
 }
 
 // SQL is the transaction for jobs to be inserted in.
