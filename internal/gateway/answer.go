@@ -17,29 +17,37 @@ import (
 // gzipAbove is the size in bytes from which compressing pays.
 const gzipAbove = 1 << 10
 
+// smallAnswer is the size in bytes up to which an answer is taken by the
+// system whether or not the client reads it, so that it needs no deadline of
+// its own: the server's holds.
+const smallAnswer = 16 << 10
+
 // answer writes one document to a client, whole with its length or, when it
 // grows, in pieces.
 type answer struct {
 	w       http.ResponseWriter
+	conn    *corked // nil if it is not known
 	pools   *pools
 	id      string
 	xml     bool
 	gzipped bool // the client takes gzip
 
-	// begun is set when a piece has been sent, broken when the rest will not
-	// follow.
-	begun  bool
-	broken bool
-	out    io.Writer
-	zip    *gzip.Writer
+	// begun is set when the header is made, written when a piece has been sent,
+	// broken when the rest will not follow.
+	begun   bool
+	written bool
+	broken  bool
+	out     io.Writer
+	zip     *gzip.Writer
 }
 
 // pools keep what is dear to make between answers.
-type pools struct{ encoders, zippers sync.Pool }
+type pools struct{ encoders, zippers, packets sync.Pool }
 
 func newPools() *pools {
 	return &pools{
 		encoders: sync.Pool{New: func() any { return new(encoder) }},
+		packets:  sync.Pool{New: func() any { return new([]byte) }},
 		zippers: sync.Pool{New: func() any {
 			z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 			return z
@@ -58,7 +66,7 @@ func (p *pools) keep(e *encoder) {
 }
 
 func newAnswer(w http.ResponseWriter, r *http.Request, p *pools, id string) *answer {
-	return &answer{w: w, pools: p, id: id, gzipped: acceptsGzip(r.Header.Values("Accept-Encoding"))}
+	return &answer{w: w, conn: corkedOf(r.Context()), pools: p, id: id, gzipped: acceptsGzip(r.Header.Values("Accept-Encoding"))}
 }
 
 // send encodes a result and sends it. After an error nothing has been sent
@@ -96,7 +104,27 @@ func (a *answer) whole(status int, document []byte) error {
 		a.w.Header().Set("Content-Length", strconv.Itoa(len(document)))
 	}
 	a.begin(status)
-	return a.write(document, true)
+	if a.gzipped || a.conn == nil {
+		return a.write(document, true)
+	}
+	return a.atOnce(document)
+}
+
+// atOnce sends a complete document together with its header.
+func (a *answer) atOnce(document []byte) error {
+	buf := a.pools.packets.Get().(*[]byte)
+	a.conn.hold(*buf)
+	err := a.write(document, true)
+	flushed := http.NewResponseController(a.w).Flush()
+	var released error
+	*buf, released = a.conn.release()
+	if cap(*buf) <= maxKept {
+		a.pools.packets.Put(buf)
+	}
+	if err = errors.Join(err, flushed, released); err != nil && !errors.Is(err, errClient) {
+		err = fmt.Errorf("%w: %w", errClient, err)
+	}
+	return err
 }
 
 // piece sends a part of a document.
@@ -111,8 +139,11 @@ func (a *answer) piece(part []byte) error {
 var errClient = errors.New("the client is gone")
 
 func (a *answer) write(part []byte, last bool) error {
-	// Deadlines are not supported by every ResponseWriter.
-	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	if a.written || len(part) > smallAnswer {
+		// Deadlines are not supported by every ResponseWriter.
+		_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
+	a.written = true
 	_, err := a.out.Write(part)
 	if last && a.zip != nil {
 		err = errors.Join(err, a.zip.Close())
@@ -124,17 +155,27 @@ func (a *answer) write(part []byte, last bool) error {
 	return nil
 }
 
+// The headers that many answers share, by their canonical names. net/http
+// copies them before it writes.
+var (
+	typeJSON     = []string{"application/json;charset=utf-8"}
+	typeXML      = []string{"text/xml;charset=utf-8"}
+	noSniff      = []string{"nosniff"}
+	noStore      = []string{"no-store"}
+	varyEncoding = []string{"Accept-Encoding"}
+)
+
 func (a *answer) begin(status int) {
 	a.begun = true
 	h := a.w.Header()
-	h.Set("Content-Type", "application/json;charset=utf-8")
+	h["Content-Type"] = typeJSON
 	if a.xml {
-		h.Set("Content-Type", "text/xml;charset=utf-8")
+		h["Content-Type"] = typeXML
 	}
-	h.Set("X-Acs-Request-Id", a.id)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Vary", "Accept-Encoding")
+	h["X-Acs-Request-Id"] = []string{a.id}
+	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStore
+	h["Vary"] = varyEncoding
 	a.out = a.w
 	if a.gzipped {
 		h.Set("Content-Encoding", "gzip")

@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -76,7 +75,8 @@ type Config struct {
 // Gateway is the http.Handler of the API.
 type Gateway struct {
 	Config
-	plans    map[*rpc.Endpoint]*plan
+	routes   map[*rpc.Endpoint]*route
+	unknown  *route // of calls that name no operation
 	errors   *plan
 	throttle *throttle
 	metrics  *metrics
@@ -93,16 +93,27 @@ func New(cfg Config) *Gateway {
 	}
 	g := &Gateway{
 		Config:   cfg,
-		plans:    make(map[*rpc.Endpoint]*plan),
+		routes:   make(map[*rpc.Endpoint]*route),
 		errors:   errorPlan(),
 		throttle: newThrottle(cfg.ThrottleUser, cfg.Now),
 		metrics:  newMetrics(cfg.Metrics),
 		pools:    newPools(),
 	}
+	g.unknown = &route{seen: g.metrics.of("", "")}
 	for _, e := range cfg.Catalog.Endpoints() {
-		g.plans[e] = planOf(e.Name+"Response", e.Response, e.Result)
+		g.routes[e] = &route{
+			name: cmp.Or(e.Product, "?") + ":" + e.Name,
+			plan: planOf(e.Name+"Response", e.Response, e.Result), seen: g.metrics.of(e.Product, e.Name),
+		}
 	}
 	return g
+}
+
+// route is what the gateway has ready for an operation.
+type route struct {
+	name string // in the log
+	plan *plan
+	seen seen
 }
 
 // Server is an HTTP server with the limits of the gateway. It is to be served
@@ -117,12 +128,15 @@ func (g *Gateway) Server() *http.Server {
 		WriteTimeout:   headerTimeout + bodyTimeout + longestCall + writeTimeout,
 		IdleTimeout:    idleTimeout,
 		MaxHeaderBytes: maxHeader,
+		ConnContext:    withCorked,
 		ErrorLog:       slog.NewLogLogger(g.Log.Handler(), slog.LevelDebug),
 	}
 }
 
 // Limit bounds the connections that are open at once; more have to wait.
-func Limit(l net.Listener) net.Listener { return netutil.LimitListener(l, maxConnections) }
+func Limit(l net.Listener) net.Listener {
+	return corkedListener{netutil.LimitListener(l, maxConnections)}
+}
 
 // newRequestID makes a random UUID in upper case, as the vendor's look.
 func newRequestID() string {
@@ -130,7 +144,15 @@ func newRequestID() string {
 	_, _ = rand.Read(b[:]) // never fails
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%X-%X-%X-%X-%X", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	const digits = "0123456789ABCDEF"
+	text := make([]byte, 0, len("XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"))
+	for i, c := range b {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			text = append(text, '-')
+		}
+		text = append(text, digits[c>>4], digits[c&0xf])
+	}
+	return string(text)
 }
 
 // extra finds the handler of a path that is not the API's: an exact match,
@@ -145,12 +167,4 @@ func (g *Gateway) extra(path string) http.Handler {
 		}
 	}
 	return nil
-}
-
-// operation names the endpoint of a log line.
-func operation(e *rpc.Endpoint) string {
-	if e == nil {
-		return ""
-	}
-	return cmp.Or(e.Product, "?") + ":" + e.Name
 }

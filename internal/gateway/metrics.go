@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"portolan/internal/rpc"
 )
+
+// codeOK stands in the metrics and the log for a call without an error.
+const codeOK = "OK"
 
 // metrics are the gateway's counters. Their labels come from the catalogue and
 // from error codes, never from what a client writes.
@@ -38,11 +40,30 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observe(e *rpc.Endpoint, code string, d time.Duration) {
-	var product, operation string // both "" for calls of nothing we know
-	if e != nil {
-		product, operation = e.Product, e.Name
+// seen counts the calls of one operation. A series is there once there is
+// something to count.
+type seen struct {
+	ok       func() prometheus.Counter
+	calls    func(code string) prometheus.Counter
+	duration func() prometheus.Observer
+}
+
+// of finds the counters of an operation. Both names are empty for calls of
+// nothing we know.
+func (m *metrics) of(product, operation string) seen {
+	calls := func(code string) prometheus.Counter { return m.calls.WithLabelValues(product, operation, code) }
+	return seen{
+		ok:       sync.OnceValue(func() prometheus.Counter { return calls(codeOK) }),
+		calls:    calls,
+		duration: sync.OnceValue(func() prometheus.Observer { return m.duration.WithLabelValues(product, operation) }),
 	}
-	m.calls.WithLabelValues(product, operation, code).Inc()
-	m.duration.WithLabelValues(product, operation).Observe(d.Seconds())
+}
+
+func (s *seen) observe(code string, d time.Duration) {
+	if code == codeOK {
+		s.ok().Inc()
+	} else {
+		s.calls(code).Inc()
+	}
+	s.duration().Observe(d.Seconds())
 }

@@ -1,0 +1,129 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"portolan/internal/rpc"
+	"portolan/internal/sign"
+)
+
+// counting counts the writes to all of its connections.
+type counting struct {
+	net.Listener
+	mu     sync.Mutex
+	writes int
+}
+
+type counted struct {
+	net.Conn
+	l *counting
+}
+
+func (l *counting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return counted{c, l}, err
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	c.l.mu.Lock()
+	c.l.writes++
+	c.l.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+func (l *counting) taken() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.writes
+	l.writes = 0
+	return n
+}
+
+// corkedServer serves pages of as many rows as asked for, with TLS or without.
+func corkedServer(t *testing.T, secure bool) (*httptest.Server, *counting) {
+	t.Helper()
+	s := newSetup(func(c *Config) { c.Catalog = rpc.NewCatalog([]rpc.Endpoint{pageOperation(rows)}) })
+	server := httptest.NewUnstartedServer(nil)
+	count := &counting{Listener: server.Listener}
+	server.Listener = Limit(count)
+	server.Config = s.Server()
+	if secure {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	t.Cleanup(server.Close)
+	return server, count
+}
+
+func ask(t *testing.T, server *httptest.Server, size string) []byte {
+	t.Helper()
+	r := signed(t, sign.HMACSHA1, "PageImageRegistry", "JSON", "PageSize="+size, "")
+	out, err := http.NewRequestWithContext(t.Context(), r.Method, server.URL+"/?"+r.URL.RawQuery, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Header.Set("Accept-Encoding", "identity")
+	answer, err := server.Client().Do(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil || answer.StatusCode != http.StatusOK || answer.ContentLength != int64(len(body)) {
+		t.Fatalf("%d, %v: %s", answer.StatusCode, err, body)
+	}
+	return body
+}
+
+// An answer of some pages of memory leaves in one piece, and the connection is
+// used on.
+func TestAnswerLeavesInOnePiece(t *testing.T) {
+	server, count := corkedServer(t, false)
+	for _, size := range []string{"1", "20", "100", "20"} {
+		body := ask(t, server, size)
+		if n := count.taken(); n != 1 {
+			t.Errorf("an answer of %s rows, %d bytes, took %d writes", size, len(body), n)
+		}
+		if n := strings.Count(string(body), `"RegistryName":"镜像 team \"core\""`); size != "1" && n < 20 {
+			t.Errorf("%d rows of %s", n, size)
+		}
+	}
+}
+
+func TestAnswerOverTLSLeavesInOnePiece(t *testing.T) {
+	server, count := corkedServer(t, true)
+	ask(t, server, "1") // with the handshake
+	count.taken()
+	for _, size := range []string{"1", "20", "100"} {
+		body := ask(t, server, size)
+		if n := count.taken(); n != 1 {
+			t.Errorf("an answer of %s rows, %d bytes, took %d writes", size, len(body), n)
+		}
+	}
+}
+
+func TestCorkedOf(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _, _ = near.Close(), far.Close() }()
+	c := &corked{Conn: near}
+	for name, conn := range map[string]net.Conn{"plain": c, "TLS": tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS12})} {
+		if got := corkedOf(withCorked(t.Context(), conn)); got != c {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := corkedOf(withCorked(t.Context(), near)); got != nil {
+		t.Errorf("a connection of another listener: %v", got)
+	}
+	if got := corkedOf(context.Background()); got != nil {
+		t.Errorf("no connection: %v", got)
+	}
+}
