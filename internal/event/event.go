@@ -148,8 +148,8 @@ const (
 // that are not read or whose credentials end are told of.
 func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.wg.Go(func() { job.Every(ctx, dispatchEvery, s.Log, "a scheduled task of events", s.Dispatch) })
-	s.wg.Go(func() { job.Every(ctx, watchEvery, s.Log, "a scheduled task of events", s.Watch) })
+	s.wg.Go(func() { job.Every(ctx, 0, dispatchEvery, s.Log, "a scheduled task of events", s.Dispatch) })
+	s.wg.Go(func() { job.Every(ctx, job.Housekeeping, watchEvery, s.Log, "a scheduled task of events", s.Watch) })
 }
 
 // Stop ends the schedule and waits for it.

@@ -175,9 +175,9 @@ const (
 // marked repositories are read, and rows past their time are purged.
 func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.wg.Go(func() { job.Every(ctx, tick, s.Log, "a scheduled task", s.Due) })
-	s.wg.Go(func() { job.Every(ctx, purgeEvery, s.Log, "a scheduled task", s.Purge) })
-	s.wg.Go(func() { job.Every(ctx, purgeEvery, s.Log, "a scheduled task", s.Expire) })
+	s.wg.Go(func() { job.Every(ctx, 0, tick, s.Log, "a scheduled task", s.Due) })
+	s.wg.Go(func() { job.Every(ctx, job.Housekeeping, purgeEvery, s.Log, "a scheduled task", s.Purge) })
+	s.wg.Go(func() { job.Every(ctx, job.Housekeeping, purgeEvery, s.Log, "a scheduled task", s.Expire) })
 	s.wg.Go(func() { s.watchHints(ctx) })
 }
 

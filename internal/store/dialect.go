@@ -59,6 +59,7 @@ var postgres = &dialect{
 		"@LOCK", "FOR UPDATE",
 		"@INSTR", "strpos",
 		"@NL", "chr(10)",
+		"@US", "chr(31)",
 		"@ANYERA", "TRUE",
 		"@SQLITE", "--", // the line is for the other database
 		// OFFSET 0 keeps the planner from looking at all rows to sort them.
@@ -87,6 +88,7 @@ var sqliteDialect = &dialect{
 		"@LOCK", "",
 		"@INSTR", "instr",
 		"@NL", "char(10)",
+		"@US", "char(31)",
 		"@SQLITE", "",
 		"@ERA", strconv.Itoa(eraSize),
 		"@ANYERA", fmt.Sprintf(`i.id / %[1]d IN (WITH RECURSIVE e(n) AS (SELECT MIN(id) / %[1]d FROM images UNION ALL

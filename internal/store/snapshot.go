@@ -75,9 +75,9 @@ func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error 
 	if snap.generation <= 0 {
 		parts = 2
 	}
-	changed, generation, err := db.changed(ctx, account, snap.generation, parts)
-	if errors.Is(err, errMoved) {
-		changed, generation, err = db.changed(ctx, account, snap.generation, 1)
+	changed, generation, err := db.changed(ctx, account, snap.generation, parts, true)
+	if errors.Is(err, errMoved) || errors.Is(err, errUnpacked) {
+		changed, generation, err = db.changed(ctx, account, snap.generation, 1, false)
 	}
 	if errors.Is(err, ErrNotFound) {
 		snap.view = newRegistries()
@@ -93,17 +93,21 @@ func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error 
 
 // changed answers the registries that changed after a generation, and the
 // account's generation now. ErrNotFound if there is no such account.
-func (db *DB) changed(ctx context.Context, account, since int64, parts int) ([]*portolan.Registry, int64, error) {
+func (db *DB) changed(ctx context.Context, account, since int64, parts int, pack bool) ([]*portolan.Registry, int64, error) {
 	lists, generations := make([][]*portolan.Registry, parts), make([]int64, parts)
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range parts {
 		group.Go(func() error {
+			columns, scan := registryColumns, registryScanner()
+			if pack {
+				columns, scan = packed(columns), unpacking(scan)
+			}
 			return db.View(ctx, func(tx *Tx) (err error) {
 				if generations[i], err = tx.registryGeneration(ctx, account); err != nil || generations[i] == since {
 					return err
 				}
-				lists[i], err = collect(ctx, tx, registryScanner(),
-					`SELECT `+registryColumns+` FROM registries WHERE account_id = $1 AND revision > $2 AND id % $3 = $4`, account, since, parts, i)
+				lists[i], err = collect(ctx, tx, scan,
+					`SELECT `+columns+` FROM registries WHERE account_id = $1 AND revision > $2 AND id % $3 = $4`, account, since, parts, i)
 				return err
 			})
 		})
