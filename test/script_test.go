@@ -50,6 +50,7 @@ func run(t *testing.T, dir string) {
 		Setup: func(e *testscript.Env) error {
 			e.Values[worldKey{}], e.Values[receiverKey{}] = &world{}, &receiver{}
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"portolan"
+	"portolan/internal/store/storetest"
 )
 
 // origins are the registries that are read, by name. The accounts of users
@@ -73,14 +73,8 @@ func TestFaults(t *testing.T) {
 // bubble runs a test in its own time, on a store of its own.
 func bubble(t *testing.T, o func() origin, test func(r *rig)) {
 	t.Helper()
-	empty, err := template()
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := filepath.Join(t.TempDir(), "portolan.db")
-	if err := os.WriteFile(path, empty, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	storetest.Prepare(t, path)
 	synctest.Test(t, func(t *testing.T) { test(newRig(t, path, o())) })
 }
 

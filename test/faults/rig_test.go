@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -82,26 +80,7 @@ func (j *journal) String() string {
 	return j.b.String()
 }
 
-// template is an empty store, made once: making one takes longer than a
-// reading.
-var template = sync.OnceValues(func() ([]byte, error) {
-	folder, err := os.MkdirTemp("", "faults")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	path := filepath.Join(folder, "portolan.db")
-	db, err := store.Open(context.Background(), "sqlite:"+path, store.Options{})
-	if err != nil {
-		return nil, err
-	}
-	if err := db.Close(); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
-})
-
-// newRig makes a rig on a store file that is a copy of the template.
+// newRig makes a rig on a store file that is a copy of an empty one.
 func newRig(t *testing.T, path string, o origin) *rig {
 	t.Helper()
 	r := &rig{T: t, origin: o, stranger: &stranger{}}
