@@ -185,7 +185,7 @@ type criteriaListResponse struct {
 type criterion struct {
 	Name   string `doc:"The name." example:"vulStatus"`
 	Type   string `doc:"select for a fixed set of values, input for any." example:"select"`
-	Values string `doc:"The values, comma-separated: all of a select, up to 20 that occur of an input." example:"NO,YES"`
+	Values string `doc:"The values, comma-separated: all of a select, up to 20 that occur of an input; ImageId, tag, digest and uuid are those of the 10,000 images updated last." example:"NO,YES"`
 }
 
 const maxChoices = 20

@@ -319,7 +319,7 @@ type pagedSet struct {
 	whole         bool
 }
 
-// errEnough ends a walk.
+// errEnough ends a query of which no more rows are needed.
 var errEnough = errors.New("enough")
 
 // changeSets answers the sets of a page, the newest first: their counts tell

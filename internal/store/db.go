@@ -54,6 +54,7 @@ type DB struct {
 	// many images on.
 	splitting sync.Mutex
 	splitFrom int
+	recent    int // recentImages
 	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
 	writing, reading *prepared
 }
@@ -77,7 +78,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, now: o.Now, held: o.Held, splitFrom: splitFrom}
+	db := &DB{dialect: d, now: o.Now, held: o.Held, splitFrom: splitFrom, recent: recentImages}
 	db.trails.max, db.matches.max = maxTrails, maxMatches
 	if db.now == nil {
 		db.now = time.Now

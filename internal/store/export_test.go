@@ -15,6 +15,9 @@ const EraSize = eraSize
 // halves.
 func (db *DB) SplitFrom(images int) { db.splitFrom = images }
 
+// RecentOnly sets how many images are looked at for the values of a field.
+func (db *DB) RecentOnly(images int) { db.recent = images }
+
 // AmongDigests is what images are selected from by digests, and how.
 func (db *DB) AmongDigests(ctx context.Context, digests ...portolan.Digest) (from, condition string, err error) {
 	var args []any

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -170,20 +171,34 @@ func scanRepository(row scanner) (portolan.Repository, error) {
 	return p, err
 }
 
+// recentImages is how many images are looked at for the values of a field of
+// theirs: of a million it would take seconds to find that few have a text.
+const recentImages = 10_000
+
 // Distinct answers up to limit distinct values of a field, in order, that
-// contain a text, compared folded, over the account's visible rows.
-func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing string, limit int) ([]string, error) {
+// contain a text, compared folded, over the account's visible rows. Values of
+// images are the newest of the 10,000 images that were updated last.
+func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing string, limit int) (list []string, err error) {
 	if !utf8.ValidString(containing) || strings.Contains(containing, "\x00") {
 		return nil, nil
 	}
-	if f == FieldTag {
-		return db.distinctTags(ctx, account, containing, limit)
-	}
-	columns := map[Field]string{
-		FieldRepoName: "p.name", FieldRepoNamespace: "p.namespace", FieldInstance: "r.instance_id", FieldRepo: "p.repo_id",
-		FieldRegion: "r.region_id", FieldDigest: "i.digest", FieldImageID: "i.image_id", FieldUUID: "i.uuid",
-	}
-	column, ok := columns[f]
+	containing = portolan.Fold(containing)
+	err = db.View(ctx, func(tx *Tx) error {
+		if f.ofImage() {
+			list, err = tx.recentValues(ctx, account, f, containing, limit)
+		} else {
+			list, err = tx.distinct(ctx, account, f, containing, limit)
+		}
+		return err
+	})
+	return list, err
+}
+
+// distinct is Distinct for fields of repositories.
+func (tx *Tx) distinct(ctx context.Context, account int64, f Field, containing string, limit int) ([]string, error) {
+	column, ok := map[Field]string{
+		FieldRepoName: "p.name", FieldRepoNamespace: "p.namespace", FieldInstance: "r.instance_id", FieldRepo: "p.repo_id", FieldRegion: "r.region_id",
+	}[f]
 	if !ok {
 		return nil, fmt.Errorf("field %s has no distinct values", f)
 	}
@@ -192,42 +207,39 @@ func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing s
 	if folded == "" {
 		folded = "LOWER(" + column + ")"
 	}
-	c := Criteria{Terms: []Term{{Field: f, Values: []string{containing}}}}
-	from, visible, owner := fromRepositories, visibleRepository, "p.account_id"
-	if !c.ofRepositories() {
-		from, visible, owner = fromImages, visibleImage, "i.account_id"
-	}
-	var list []string
-	err := db.View(ctx, func(tx *Tx) error {
-		var err error
-		list, err = collect(ctx, tx, func(row scanner) (v string, err error) { return v, row.Scan(&v) },
-			`SELECT DISTINCT `+column+from+` WHERE `+owner+` = $1 AND `+visible+` AND `+column+` <> '' AND @INSTR(`+folded+`, CAST($2 AS TEXT)) > 0
-			ORDER BY 1 LIMIT $3`, account, portolan.Fold(containing), limit)
-		return err
-	})
-	return list, err
+	return collect(ctx, tx, scanText,
+		`SELECT DISTINCT `+column+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+` AND `+column+` <> '' AND @INSTR(`+folded+`, CAST($2 AS TEXT)) > 0
+		ORDER BY 1 LIMIT $3`, account, containing, limit)
 }
 
-// distinctTags is Distinct for tags, of which an image has several in one text.
-func (db *DB) distinctTags(ctx context.Context, account int64, containing string, limit int) ([]string, error) {
-	containing = portolan.Fold(containing)
-	var list []string
-	err := db.View(ctx, func(tx *Tx) error {
-		return each(ctx, tx, func(row scanner) error {
-			var tags string
-			err := row.Scan(&tags)
-			for tag := range strings.SplitSeq(tags, "\n") {
-				i, known := slices.BinarySearch(list, tag)
-				if known || i >= limit || !strings.Contains(portolan.Fold(tag), containing) {
-					continue
-				}
-				list = slices.Insert(list, i, tag)
-				list = list[:min(len(list), limit)]
-			}
+func scanText(row scanner) (v string, err error) { return v, row.Scan(&v) }
+
+// recentValues is Distinct for fields of images. An image has several tags in
+// one text.
+func (tx *Tx) recentValues(ctx context.Context, account int64, f Field, containing string, limit int) (list []string, err error) {
+	column := map[Field]string{FieldDigest: "i.digest", FieldImageID: "i.image_id", FieldUUID: "i.uuid", FieldTag: "i.tags"}[f]
+	if column == "" {
+		return nil, fmt.Errorf("field %s has no distinct values", f)
+	}
+	err = each(ctx, tx, func(row scanner) error {
+		values, err := scanText(row)
+		if err != nil {
 			return err
-		}, `SELECT DISTINCT i.tags`+fromImages+` WHERE i.account_id = $1 AND `+visibleImage+` AND i.tags <> ''
-			AND @INSTR(i.tags_folded, CAST($2 AS TEXT)) > 0`, account, containing)
-	})
+		}
+		for v := range strings.SplitSeq(values, "\n") {
+			at, known := slices.BinarySearch(list, v)
+			if known || v == "" || !strings.Contains(portolan.Fold(v), containing) {
+				continue
+			}
+			if list = slices.Insert(list, at, v); len(list) == limit {
+				return errEnough
+			}
+		}
+		return nil
+	}, `SELECT `+column+walkImages+` WHERE i.account_id = $1 ORDER BY i.updated DESC, i.uuid DESC LIMIT $2`, account, tx.db.recent)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return list, err
 }
 

@@ -203,7 +203,7 @@ func TestDistinct(t *testing.T) {
 			"folded":     {store.FieldRepoNamespace, "STRASSE", 10, []string{"Straße"}},
 			"tags":       {store.FieldTag, "V", 10, []string{"v1", "v2"}},
 			"all tags":   {store.FieldTag, "", 10, []string{"Release", "edge", "v1", "v2", "z"}},
-			"some tags":  {store.FieldTag, "", 3, []string{"Release", "edge", "v1"}},
+			"some tags":  {store.FieldTag, "", 3, []string{"Release", "edge", "z"}}, // the newest
 			"older tags": {store.FieldTag, "REL", 10, []string{"Release"}},
 			"line break": {store.FieldTag, "z\nr", 10, nil},
 			"none":       {store.FieldTag, "%", 10, nil},
@@ -218,6 +218,17 @@ func TestDistinct(t *testing.T) {
 			if err != nil || !slices.Equal(got, test.want) {
 				t.Errorf("%s: %v %v", name, got, err)
 			}
+		}
+		if _, err := f.Distinct(t.Context(), account, store.FieldTagIs, "", 10); err == nil {
+			t.Error("a field without values of its own has some")
+		}
+		f.RecentOnly(2) // images 4 and 3
+		got, err := f.Distinct(t.Context(), account, store.FieldTag, "", 10)
+		if want := []string{"Release", "edge", "z"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("tags of the newest two: %v %v", got, err)
+		}
+		if got, err = f.Distinct(t.Context(), account, store.FieldTag, "v1", 10); err != nil || got != nil {
+			t.Errorf("a tag of older images: %v %v", got, err)
 		}
 	})
 }
