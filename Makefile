@@ -35,8 +35,8 @@ faults: ## hold the main job to faults: make faults [FAULTS=short] [SEED=n]
 	go test ./test/faults -count=1 -timeout 3h -faults.set=$(or $(FAULTS),full) -faults.seed=$(or $(SEED),0)
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for a while: make fuzz FUZZTIME=1m
-	scripts/fuzz.sh $(or $(FUZZTIME),5s)
+fuzz: ## run each fuzz target for a while: make fuzz [FUZZTIME=1m] [MINUTES=60, in all]
+	scripts/fuzz.sh $(if $(MINUTES),all $(MINUTES),$(or $(FUZZTIME),5s))
 
 .PHONY: bench
 bench: ## measure, and write docs/performance.md (15 minutes; make bench QUICK=-quick: 3)

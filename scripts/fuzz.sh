@@ -1,24 +1,60 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a while, one after the other.
+# Runs the fuzz targets, as many at a time as there are processors:
+#   scripts/fuzz.sh 5s       each for 5 seconds
+#   scripts/fuzz.sh all 60   60 minutes in all, four times as long for what
+#                            reads signatures, policies and parameters
+# What they learn stays in Go's cache for the next time. After "all", the
+# newest inputs of each target are kept in its testdata too, as its tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=${1:-5s}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+export work kept=12 heavy='internal/(sign|policy|rpc)$'
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-fuzz() { go test "./$1" -run '^$' -fuzz "^$2\$" -fuzztime "$time" </dev/null 2>&1 | tee "$log"; }
+# prepare makes the test program of a package and lists its targets.
+prepare() {
+  local program="$work/${1//\//_}.test"
+  go test -c -fuzz=. -o "$program" "./$1"
+  "$program" -test.list '^Fuzz' | sed "s|^|$1 $program |"
+}
 
-# late tells a run that failed only because the time was over while its workers
-# were being stopped, which go test takes for a failure now and then: no input
-# is to blame, and none was written down.
-late() { grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written' "$log"; }
-
-grep -rlE '^func Fuzz' --include='*_test.go' internal *.go | xargs -n1 dirname | sort -u | while read -r dir; do
-  grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$dir"/*_test.go | sed 's/^func //' | sort -u | while read -r target; do
-    echo "-- $dir $target"
-    if ! fuzz "$dir" "$target"; then
-      late || exit 1
-      fuzz "$dir" "$target" || exit 1
+# run runs one target, again if it failed only because its time was over while
+# its workers were being stopped, which is taken for a failure now and then: no
+# input is to blame, and none was written down.
+run() {
+  local log cache
+  log=$(mktemp -p "$work")
+  cache="$(go env GOCACHE)/fuzz/portolan/$1"
+  for _ in 1 2; do
+    if (cd "$1" && "$2" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime="$4" -test.parallel=1 -test.fuzzcachedir="$cache") >"$log" 2>&1; then
+      printf '%s %s %s: %s\n' "$1" "$3" "$4" "$(grep -o 'execs: [0-9]*' "$log" | tail -1)"
+      if [ -n "${keep:-}" ]; then keep "$1" "$cache" "$3"; fi
+      return
     fi
+    grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written' "$log" || break
   done
-done
+  printf -- '-- %s %s failed\n' "$1" "$3"
+  cat "$log"
+  return 255 # xargs starts no more
+}
+
+# keep copies the newest inputs of a target to where go test finds them.
+keep() {
+  if [ ! -d "$2/$3" ]; then return; fi
+  mkdir -p "$1/testdata/fuzz/$3"
+  find "$2/$3" -type f -size -4k -printf '%T@ %p\n' | sort -rn | head -n "$kept" | cut -d' ' -f2 | xargs -r cp -t "$1/testdata/fuzz/$3"
+}
+export -f run keep
+
+grep -rlE '^func Fuzz' --include='*_test.go' internal ./*.go | xargs -n1 dirname | sort -u | while read -r dir; do
+  prepare "$dir"
+done >"$work/targets"
+
+if [ "${1:-}" = all ]; then
+  export keep=yes
+  awk -v minutes="${2:?how many minutes in all}" -v heavy="$heavy" '
+    { weight[NR] = $1 ~ heavy ? 4 : 1; all += weight[NR]; line[NR] = $0 }
+    END { for (i = 1; i <= NR; i++) printf "%s %ds\n", line[i], minutes * 60 * weight[i] / all }' "$work/targets"
+else
+  sed "s/\$/ ${1:-5s}/" "$work/targets"
+fi | xargs -P "$(nproc)" -L1 bash -c 'run "$@"' run
