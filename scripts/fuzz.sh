@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Runs the fuzz targets, as many at a time as there are processors:
 #   scripts/fuzz.sh 5s       each for 5 seconds
-#   scripts/fuzz.sh all 60   60 minutes in all, four times as long for what
-#                            reads signatures, policies and parameters
+#   scripts/fuzz.sh all 60   60 minutes of a processor in all, four times as
+#                            long for what reads signatures, policies and
+#                            parameters
 # What they learn stays in Go's cache for the next time. After "all", the
-# newest inputs of each target are kept in its testdata too, as its tests.
+# newest inputs of each target take the place of those in its testdata that an
+# earlier run kept, as its tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export work kept=12 heavy='internal/(sign|policy|rpc)$'
+export work most=12 heavy='internal/(sign|policy|rpc)$'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -28,7 +30,7 @@ run() {
   for _ in 1 2; do
     if (cd "$1" && "$2" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime="$4" -test.parallel=1 -test.fuzzcachedir="$cache") >"$log" 2>&1; then
       printf '%s %s %s: %s\n' "$1" "$3" "$4" "$(grep -o 'execs: [0-9]*' "$log" | tail -1)"
-      if [ -n "${keep:-}" ]; then keep "$1" "$cache" "$3"; fi
+      if [ -n "${keeping:-}" ]; then keep "$1" "$cache" "$3"; fi
       return
     fi
     grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written' "$log" || break
@@ -40,9 +42,13 @@ run() {
 
 # keep copies the newest inputs of a target to where go test finds them.
 keep() {
+  local to="$1/testdata/fuzz/$3" input
   if [ ! -d "$2/$3" ]; then return; fi
-  mkdir -p "$1/testdata/fuzz/$3"
-  find "$2/$3" -type f -size -4k -printf '%T@ %p\n' | sort -rn | head -n "$kept" | cut -d' ' -f2 | xargs -r cp -t "$1/testdata/fuzz/$3"
+  mkdir -p "$to"
+  rm -f "$to"/kept-*
+  find "$2/$3" -type f -size -4k -printf '%T@ %p\n' | sort -rn | head -n "$most" | cut -d' ' -f2 | while read -r input; do
+    cp "$input" "$to/kept-${input##*/}"
+  done
 }
 export -f run keep
 
@@ -51,10 +57,10 @@ grep -rlE '^func Fuzz' --include='*_test.go' internal ./*.go | xargs -n1 dirname
 done >"$work/targets"
 
 if [ "${1:-}" = all ]; then
-  export keep=yes
+  export keeping=yes
   awk -v minutes="${2:?how many minutes in all}" -v heavy="$heavy" '
     { weight[NR] = $1 ~ heavy ? 4 : 1; all += weight[NR]; line[NR] = $0 }
-    END { for (i = 1; i <= NR; i++) printf "%s %ds\n", line[i], minutes * 60 * weight[i] / all }' "$work/targets"
+    END { for (i = 1; i <= NR; i++) printf "%s %ds\n", line[i], 1 + minutes * 60 * weight[i] / all }' "$work/targets"
 else
   sed "s/\$/ ${1:-5s}/" "$work/targets"
 fi | xargs -P "$(nproc)" -L1 bash -c 'run "$@"' run

@@ -51,9 +51,7 @@ func TestFirstStart(t *testing.T) {
 		}
 		s.must(v3JSON, "PageImageRegistry")
 		for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": `operation="PageImageRegistry"`} {
-			if status, body := s.get(path); status != 200 || !strings.Contains(body, want) {
-				t.Errorf("%s: %d %.200s", path, status, body)
-			}
+			s.shows(path, want)
 		}
 		if entries, err := filepath.Glob(filepath.Join(data, ".*")); err != nil || len(entries) != 0 {
 			t.Errorf("left behind: %v, %v", entries, err)

@@ -186,6 +186,25 @@ func (s *server) synced(d dialect, id string) document {
 	}
 }
 
+// shows waits until a page of the other port has a text: a call is counted
+// after it was answered.
+func (s *server) shows(path, want string) {
+	s.t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		status, body := s.get(path)
+		if status == http.StatusOK && strings.Contains(body, want) {
+			return
+		}
+		select {
+		case <-s.t.Context().Done():
+			s.t.Fatalf("%s: %d %.200s", path, status, body)
+		case <-tick.C:
+		}
+	}
+}
+
 // post sends what is no call, with headers given as name, value, name, value …,
 // and answers the status and the answer.
 func (s *server) post(path, body string, header ...string) (int, string) {

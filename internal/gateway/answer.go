@@ -17,9 +17,8 @@ import (
 // gzipAbove is the size in bytes from which compressing pays.
 const gzipAbove = 1 << 10
 
-// smallAnswer is the size in bytes up to which an answer is taken by the
-// system whether or not the client reads it, so that it needs no deadline of
-// its own: the server's holds.
+// smallAnswer is the size in bytes up to which an answer has no deadline of its
+// own: the system mostly takes it at once, and the server's holds.
 const smallAnswer = 16 << 10
 
 // answer writes one document to a client, whole with its length or, when it
@@ -85,7 +84,7 @@ func (a *answer) send(p *plan, response any) error {
 }
 
 // sendError sends an error document. What goes wrong here cannot be told to
-// anyone: the client is gone.
+// anyone: the client is gone, and so must the connection be.
 func (a *answer) sendError(p *plan, err *portolan.Error, host string) {
 	e := a.pools.encoders.Get().(*encoder)
 	defer a.pools.keep(e)
@@ -94,7 +93,9 @@ func (a *answer) sendError(p *plan, err *portolan.Error, host string) {
 	if err.RetryAfter > 0 {
 		a.w.Header().Set("X-Acs-Retry-After", strconv.FormatInt(err.RetryAfter, 10))
 	}
-	_ = a.whole(err.Status, e.buf)
+	if a.whole(err.Status, e.buf) != nil {
+		a.broken = true
+	}
 }
 
 // whole sends a complete document.
@@ -110,7 +111,8 @@ func (a *answer) whole(status int, document []byte) error {
 	return a.atOnce(document)
 }
 
-// atOnce sends a complete document together with its header.
+// atOnce sends a complete document together with its header. The client may
+// have it before the call is in the log and the metrics.
 func (a *answer) atOnce(document []byte) error {
 	buf := a.pools.packets.Get().(*[]byte)
 	a.conn.hold(*buf)

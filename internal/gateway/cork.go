@@ -13,37 +13,57 @@ import (
 type corked struct {
 	net.Conn
 
-	mu   sync.Mutex // a TLS connection may answer its peer's handshake at any time
-	on   bool
-	held []byte
+	mu    sync.Mutex // of what follows; nobody waits for the client with it
+	state corkState
+	held  []byte
 }
 
-// Write implements net.Conn. What is held back is copied.
+type corkState int
+
+const (
+	open corkState = iota
+	holding
+	releasing
+)
+
+// Write implements net.Conn. What is held back is copied. Only what TLS says by
+// itself can meet a release, mostly at the connection's end: it fails, since
+// the client may not read.
 func (c *corked) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.on {
+	switch c.state {
+	case releasing:
+		c.mu.Unlock()
+		return 0, net.ErrClosed
+	case holding:
+		c.held = append(c.held, p...)
+		c.mu.Unlock()
+		return len(p), nil
+	default:
+		c.mu.Unlock()
 		return c.Conn.Write(p)
 	}
-	c.held = append(c.held, p...)
-	return len(p), nil
 }
 
 // hold makes the connection collect what is written in buf, until release.
 func (c *corked) hold(buf []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.on, c.held = true, buf[:0]
+	c.state, c.held = holding, buf[:0]
 }
 
-// release writes what was collected, and gives the buffer back.
+// release writes what was collected, and gives the buffer back. After an error
+// nothing may follow on the connection: net/http took all of it for written.
 func (c *corked) release() (buf []byte, err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	buf, c.on, c.held = c.held, false, nil
+	buf, c.state, c.held = c.held, releasing, nil
+	c.mu.Unlock()
 	if len(buf) > 0 {
 		_, err = c.Conn.Write(buf)
 	}
+	c.mu.Lock()
+	c.state = open
+	c.mu.Unlock()
 	return buf, err
 }
 

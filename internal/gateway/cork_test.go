@@ -3,13 +3,19 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"portolan/internal/rpc"
 	"portolan/internal/sign"
@@ -126,4 +132,79 @@ func TestCorkedOf(t *testing.T) {
 	if got := corkedOf(context.Background()); got != nil {
 		t.Errorf("no connection: %v", got)
 	}
+}
+
+// breaking is a connection whose first write fails half-way, as at a deadline.
+type breaking struct {
+	net.Conn
+	broke atomic.Bool
+}
+
+func (c *breaking) Write(p []byte) (int, error) {
+	if !c.broke.Swap(true) {
+		n, _ := c.Conn.Write(p[:len(p)/2])
+		return n, os.ErrDeadlineExceeded
+	}
+	return c.Conn.Write(p)
+}
+
+type breakingListener struct{ net.Listener }
+
+func (l breakingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &breaking{Conn: c}, err
+}
+
+// Nothing follows half an answer, whether it is a result or an error.
+func TestHalfAnAnswerIsTheLast(t *testing.T) {
+	page := signed(t, sign.HMACSHA1, "PageImageRegistry", "JSON", "PageSize=20", "").URL.RequestURI()
+	for name, target := range map[string]string{"a result": page, "an error": "/nope"} {
+		server := httptest.NewUnstartedServer(nil)
+		server.Listener = Limit(breakingListener{server.Listener})
+		server.Config = newSetup(nil).Server()
+		server.Start()
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", server.Listener.Addr().String()) //nolint:forbidigo // a server of this test
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", target); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // where it fails
+		sent, err := io.ReadAll(conn)                              // a reset is as good as an end
+		if n := strings.Count(string(sent), "HTTP/1.1 "); n != 1 || strings.HasSuffix(string(sent), "}") {
+			t.Errorf("%s: %d answers, %v: %s", name, n, err, sent)
+		}
+		_ = conn.Close()
+		server.Close()
+	}
+}
+
+// What TLS says at the end of a connection does not wait for a client that does
+// not read.
+func TestReleaseHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		c := &corked{Conn: near}
+		c.hold(nil)
+		if n, err := c.Write([]byte("answer")); n != 6 || err != nil {
+			t.Fatalf("held: %d, %v", n, err)
+		}
+		released := make(chan error)
+		go func() {
+			_, err := c.release()
+			released <- err
+		}()
+		synctest.Wait() // it waits for the client
+		if _, err := c.Write([]byte("alert")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a write beside the release: %v", err)
+		}
+		_ = far.Close()
+		if err := <-released; err == nil {
+			t.Error("the release had no error")
+		}
+		_ = near.Close()
+	})
 }

@@ -123,7 +123,7 @@ func (g *Gateway) Server() *http.Server {
 		Handler:           g,
 		ReadHeaderTimeout: headerTimeout,
 		// The gateway has its own deadlines for calls; these two bound the
-		// Extra handlers.
+		// Extra handlers and the writing of small answers.
 		ReadTimeout:    headerTimeout + bodyTimeout,
 		WriteTimeout:   headerTimeout + bodyTimeout + longestCall + writeTimeout,
 		IdleTimeout:    idleTimeout,

@@ -21,6 +21,9 @@ func Every(ctx context.Context, first, d time.Duration, log *slog.Logger, name s
 			return
 		case <-t.C:
 		}
+		if ctx.Err() != nil { // both came, and select took the other
+			return
+		}
 		t.Reset(d)
 		if err := task(ctx); err != nil && ctx.Err() == nil {
 			log.ErrorContext(ctx, name+" failed and will be tried again", "error", err)

@@ -177,7 +177,8 @@ const recentImages = 10_000
 
 // Distinct answers up to limit distinct values of a field, in order, that
 // contain a text, compared folded, over the account's visible rows. Values of
-// images are the newest of the 10,000 images that were updated last.
+// images are the newest of the 10,000 images that were updated last; a whole
+// digest or uuid is found in all.
 func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing string, limit int) (list []string, err error) {
 	if !utf8.ValidString(containing) || strings.Contains(containing, "\x00") {
 		return nil, nil
@@ -191,7 +192,30 @@ func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing s
 		}
 		return err
 	})
-	return list, err
+	if err != nil || len(list) > 0 {
+		return list, err
+	}
+	return db.wholeValue(ctx, account, f, containing)
+}
+
+// wholeValue answers a digest or uuid if there is an image with it.
+func (db *DB) wholeValue(ctx context.Context, account int64, f Field, text string) ([]string, error) {
+	switch f {
+	case FieldUUID:
+	case FieldDigest:
+		d, err := portolan.ParseDigest(text)
+		if err != nil {
+			return nil, nil // a part of one
+		}
+		text = string(d)
+	default:
+		return nil, nil
+	}
+	images, _, err := db.Images(ctx, account, Criteria{Terms: []Term{{Field: f, Values: []string{text}}}}, 1, 1)
+	if err != nil || len(images) == 0 {
+		return nil, err
+	}
+	return []string{text}, nil
 }
 
 // distinct is Distinct for fields of repositories.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -229,6 +230,19 @@ func TestDistinct(t *testing.T) {
 		}
 		if got, err = f.Distinct(t.Context(), account, store.FieldTag, "v1", 10); err != nil || got != nil {
 			t.Errorf("a tag of older images: %v %v", got, err)
+		}
+		images, _, err := f.Images(t.Context(), account, store.Criteria{Terms: []store.Term{{Field: store.FieldDigest, Values: []string{string(digest(1))}}}}, 1, 1)
+		if err != nil || len(images) != 1 {
+			t.Fatalf("the oldest image: %v %v", images, err)
+		}
+		for field, text := range map[store.Field]string{store.FieldDigest: digest(1).Wire(), store.FieldUUID: images[0].UUID} {
+			if got, err = f.Distinct(t.Context(), account, field, strings.ToUpper(text), 10); err != nil || len(got) != 1 || !strings.HasSuffix(got[0], text) {
+				t.Errorf("%s of an older image: %v %v", field, got, err)
+			}
+		}
+		part := images[0].UUID[1:]
+		if got, err = f.Distinct(t.Context(), account, store.FieldUUID, part, 10); err != nil || got != nil {
+			t.Errorf("a part of the uuid of an older image: %v %v", got, err)
 		}
 	})
 }

@@ -13,28 +13,33 @@ import (
 // text, in two thirds of the time.
 
 // errUnpacked is returned for a row that cannot be told from its packed text,
-// because one of its texts holds the separator or one of its columns is NULL.
-// It is to be read by its columns.
+// because one of its texts holds the separator. It is to be read by its columns.
 var errUnpacked = errors.New("a row cannot be read as one text")
 
 const separator = "\x1f"
 
-// packed is the expression of columns as one text.
+// packed is the expression of columns as one text. They must be NOT NULL.
 func packed(columns string) string { return "concat_ws(@US, " + columns + ")" }
 
 // unpacking makes a scanner of whole rows one of packed ones. Its targets may
 // be integers and texts.
 func unpacking[T any](scan func(scanner) (T, error)) func(scanner) (T, error) {
-	var p packedRow
+	p := packedRow{known: map[string]string{}}
 	return func(row scanner) (T, error) {
 		p.row = row
 		return scan(&p)
 	}
 }
 
-type packedRow struct{ row scanner }
+type packedRow struct {
+	row scanner
+	// known are texts met before: types, regions and versions repeat.
+	known map[string]string
+}
 
-// Scan implements scanner. The texts share the memory of the whole row.
+const maxKnown = 1_000
+
+// Scan implements scanner.
 func (p *packedRow) Scan(targets ...any) error {
 	var text string
 	if err := p.row.Scan(&text); err != nil {
@@ -46,26 +51,38 @@ func (p *packedRow) Scan(targets ...any) error {
 	for i, target := range targets {
 		var field string
 		field, text, _ = strings.Cut(text, separator)
-		if err := assign(target, field); err != nil {
+		if err := p.assign(target, field); err != nil {
 			return fmt.Errorf("column %d: %w", i+1, err)
 		}
 	}
 	return nil
 }
 
-func assign(target any, field string) (err error) {
-	if field == "" {
-		field = "" // and not an empty piece of the row, which would keep it
-	}
+func (p *packedRow) assign(target any, field string) (err error) {
 	switch t := target.(type) {
 	case *string:
-		*t = field
+		*t = p.own(field)
 	case *int64:
 		*t, err = strconv.ParseInt(field, 10, 64)
 	case *int:
 		*t, err = strconv.Atoi(field)
 	default: // a string type
-		reflect.ValueOf(target).Elem().SetString(field)
+		reflect.ValueOf(target).Elem().SetString(p.own(field))
 	}
 	return err
+}
+
+// own is a text that does not keep the whole row in memory.
+func (p *packedRow) own(field string) string {
+	if field == "" {
+		return ""
+	}
+	if known, ok := p.known[field]; ok {
+		return known
+	}
+	field = strings.Clone(field)
+	if len(p.known) < maxKnown {
+		p.known[field] = field
+	}
+	return field
 }
