@@ -30,7 +30,7 @@ run() {
   for _ in 1 2; do
     if (cd "$1" && "$2" -test.run='^$' -test.fuzz="^$3\$" -test.fuzztime="$4" -test.parallel=1 -test.fuzzcachedir="$cache") >"$log" 2>&1; then
       printf '%s %s %s: %s\n' "$1" "$3" "$4" "$(grep -o 'execs: [0-9]*' "$log" | tail -1)"
-      if [ -n "${keeping:-}" ]; then keep "$1" "$cache" "$3"; fi
+      if [ -n "$keeping" ]; then keep "$1" "$cache" "$3"; fi
       return
     fi
     grep -q '^ *context deadline exceeded$' "$log" && ! grep -q 'Failing input written' "$log" || break
@@ -56,11 +56,13 @@ grep -rlE '^func Fuzz' --include='*_test.go' internal ./*.go | xargs -n1 dirname
   prepare "$dir"
 done >"$work/targets"
 
+export keeping=
 if [ "${1:-}" = all ]; then
-  export keeping=yes
+  keeping=yes
   awk -v minutes="${2:?how many minutes in all}" -v heavy="$heavy" '
     { weight[NR] = $1 ~ heavy ? 4 : 1; all += weight[NR]; line[NR] = $0 }
-    END { for (i = 1; i <= NR; i++) printf "%s %ds\n", line[i], 1 + minutes * 60 * weight[i] / all }' "$work/targets"
+    END { for (i = 1; i <= NR; i++) printf "%s %ds\n", line[i], 1 + minutes * 60 * weight[i] / all }' "$work/targets" >"$work/times"
 else
-  sed "s/\$/ ${1:-5s}/" "$work/targets"
-fi | xargs -P "$(nproc)" -L1 bash -c 'run "$@"' run
+  sed "s/\$/ ${1:-5s}/" "$work/targets" >"$work/times"
+fi
+xargs -P "$(nproc)" -L1 bash -c 'run "$@"' run <"$work/times"
