@@ -74,7 +74,7 @@ func parts() []struct{ name, function string } {
 		{"of that, the signature", "portolan/internal/sign.(*Signature).Verify"},
 		{"the operation: decoding, the page, its rows", "portolan/internal/rpc.(*Endpoint).Call"},
 		{"encoding the answer", "portolan/internal/gateway.(*encoder).encode"},
-		{"writing the answer", "portolan/internal/gateway.(*answer).write"},
+		{"writing the answer", "portolan/internal/gateway.(*answer).whole"},
 		{"writing the log and the metrics", "portolan/internal/gateway.(*Gateway).record"},
 		{"collecting garbage", "runtime.gcBgMarkWorker"},
 		{"system calls, wherever", "internal/runtime/syscall/linux.Syscall6"},
