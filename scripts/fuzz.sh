@@ -9,7 +9,8 @@
 # earlier run kept, as its tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export work most=12 heavy='internal/(sign|policy|rpc)$'
+export work most=12
+heavy='internal/(sign|policy|rpc)$'
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

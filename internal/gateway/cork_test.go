@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,8 +23,7 @@ import (
 // counting counts the writes to all of its connections.
 type counting struct {
 	net.Listener
-	mu     sync.Mutex
-	writes int
+	writes atomic.Int64
 }
 
 type counted struct {
@@ -39,19 +37,12 @@ func (l *counting) Accept() (net.Conn, error) {
 }
 
 func (c counted) Write(p []byte) (int, error) {
-	c.l.mu.Lock()
-	c.l.writes++
-	c.l.mu.Unlock()
+	c.l.writes.Add(1)
 	return c.Conn.Write(p)
 }
 
-func (l *counting) taken() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := l.writes
-	l.writes = 0
-	return n
-}
+// taken answers the writes since it was asked last.
+func (l *counting) taken() int { return int(l.writes.Swap(0)) }
 
 // corkedServer serves pages of as many rows as asked for, with TLS or without.
 func corkedServer(t *testing.T, secure bool) (*httptest.Server, *counting) {

@@ -121,7 +121,7 @@ func (tx *Tx) RevokeAgent(ctx context.Context, account int64, id string) error {
 func (db *DB) ValidAgents(ctx context.Context, ids []string) (valid []string, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		var args []any
-		valid, err = collect(ctx, tx, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+		valid, err = collect(ctx, tx, scanValue[string],
 			`SELECT g.id FROM agents g JOIN accounts a ON a.id = g.account_id
 				WHERE g.revoked = 0 AND a.suspended = 0 AND g.id `+amongTexts(tx, &args, ids), args...)
 		return err

@@ -300,6 +300,12 @@ func collect[T any](ctx context.Context, tx *Tx, scan func(scanner) (T, error), 
 	return list, err
 }
 
+// scanValue scans a row of one column.
+func scanValue[T any](row scanner) (v T, err error) {
+	err = row.Scan(&v)
+	return v, err
+}
+
 // each runs a query and hands each row on.
 func each(ctx context.Context, tx *Tx, fn func(scanner) error, query string, args ...any) error {
 	rows, err := tx.query(ctx, query, args)

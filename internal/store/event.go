@@ -220,7 +220,7 @@ func (db *DB) Delivery(ctx context.Context, id string) (d Delivery, err error) {
 // WaitingDeliveries answers up to limit messages for which there is no job yet.
 func (db *DB) WaitingDeliveries(ctx context.Context, limit int) (ids []string, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
-		ids, err = collect(ctx, tx, func(row scanner) (id string, err error) { return id, row.Scan(&id) },
+		ids, err = collect(ctx, tx, scanValue[string],
 			`SELECT id FROM event_deliveries WHERE sent_off = 0 ORDER BY created, id LIMIT $1`, limit)
 		return err
 	})

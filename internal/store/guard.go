@@ -104,7 +104,7 @@ func (db *DB) RetireRepositories(ctx context.Context, l *Lease, limit int) (reti
 	var ids []int64
 	err = db.View(ctx, func(tx *Tx) error {
 		var err error
-		ids, err = collect(ctx, tx, func(row scanner) (id int64, err error) { return id, row.Scan(&id) },
+		ids, err = collect(ctx, tx, scanValue[int64],
 			`SELECT p.id FROM sync_repositories s JOIN repositories p ON p.registry_id = $1 AND p.path = s.path AND p.gone = 0
 			WHERE s.sync_id = $2 AND s.vanished > 0 AND s.state IN ('done', 'held') AND `+empty+` LIMIT $3`, l.Sync.RegistryID, l.Sync.ID, limit)
 		return err

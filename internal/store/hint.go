@@ -132,7 +132,7 @@ func (db *DB) BeginHinted(ctx context.Context, d Due, id string, limit int) (beg
 		if err := tx.one(ctx, `SELECT count(*) FROM syncs WHERE registry_id = $1 AND status IN ('pending', 'running')`, []any{r.ID}, &open); err != nil || open > 0 {
 			return err
 		}
-		paths, err := collect(ctx, tx, func(row scanner) (p string, err error) { return p, row.Scan(&p) },
+		paths, err := collect(ctx, tx, scanValue[string],
 			`SELECT path FROM hints WHERE registry_id = $1 AND due > 0 AND due <= $2 ORDER BY due, path LIMIT $3`, r.ID, millis(tx.Now()), limit)
 		if err != nil || len(paths) == 0 {
 			return err

@@ -183,13 +183,20 @@ func (db *DB) Distinct(ctx context.Context, account int64, f Field, containing s
 	if !utf8.ValidString(containing) || strings.Contains(containing, "\x00") {
 		return nil, nil
 	}
+	column, ok := map[Field]string{
+		FieldRepoName: "p.name", FieldRepoNamespace: "p.namespace", FieldInstance: "r.instance_id", FieldRepo: "p.repo_id",
+		FieldRegion: "r.region_id", FieldDigest: "i.digest", FieldImageID: "i.image_id", FieldUUID: "i.uuid", FieldTag: "i.tags",
+	}[f]
+	if !ok {
+		return nil, fmt.Errorf("field %s has no distinct values", f)
+	}
+	find := (*Tx).distinct
+	if f.ofImage() {
+		find = (*Tx).recentValues
+	}
 	containing = portolan.Fold(containing)
 	err = db.View(ctx, func(tx *Tx) error {
-		if f.ofImage() {
-			list, err = tx.recentValues(ctx, account, f, containing, limit)
-		} else {
-			list, err = tx.distinct(ctx, account, f, containing, limit)
-		}
+		list, err = find(tx, ctx, account, column, containing, limit)
 		return err
 	})
 	if err != nil || len(list) > 0 {
@@ -219,34 +226,21 @@ func (db *DB) wholeValue(ctx context.Context, account int64, f Field, text strin
 }
 
 // distinct is Distinct for fields of repositories.
-func (tx *Tx) distinct(ctx context.Context, account int64, f Field, containing string, limit int) ([]string, error) {
-	column, ok := map[Field]string{
-		FieldRepoName: "p.name", FieldRepoNamespace: "p.namespace", FieldInstance: "r.instance_id", FieldRepo: "p.repo_id", FieldRegion: "r.region_id",
-	}[f]
-	if !ok {
-		return nil, fmt.Errorf("field %s has no distinct values", f)
+func (tx *Tx) distinct(ctx context.Context, account int64, column, containing string, limit int) ([]string, error) {
+	folded := "LOWER(" + column + ")" // of ASCII
+	if column == "p.name" || column == "p.namespace" {
+		folded = column + "_folded"
 	}
-	// The other columns are ASCII.
-	folded := map[Field]string{FieldRepoName: "p.name_folded", FieldRepoNamespace: "p.namespace_folded"}[f]
-	if folded == "" {
-		folded = "LOWER(" + column + ")"
-	}
-	return collect(ctx, tx, scanText,
+	return collect(ctx, tx, scanValue[string],
 		`SELECT DISTINCT `+column+fromRepositories+` WHERE p.account_id = $1 AND `+visibleRepository+` AND `+column+` <> '' AND @INSTR(`+folded+`, CAST($2 AS TEXT)) > 0
 		ORDER BY 1 LIMIT $3`, account, containing, limit)
 }
 
-func scanText(row scanner) (v string, err error) { return v, row.Scan(&v) }
-
 // recentValues is Distinct for fields of images. An image has several tags in
 // one text.
-func (tx *Tx) recentValues(ctx context.Context, account int64, f Field, containing string, limit int) (list []string, err error) {
-	column := map[Field]string{FieldDigest: "i.digest", FieldImageID: "i.image_id", FieldUUID: "i.uuid", FieldTag: "i.tags"}[f]
-	if column == "" {
-		return nil, fmt.Errorf("field %s has no distinct values", f)
-	}
+func (tx *Tx) recentValues(ctx context.Context, account int64, column, containing string, limit int) (list []string, err error) {
 	err = each(ctx, tx, func(row scanner) error {
-		values, err := scanText(row)
+		values, err := scanValue[string](row)
 		if err != nil {
 			return err
 		}

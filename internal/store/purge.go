@@ -124,7 +124,7 @@ func (db *DB) purge(ctx context.Context, step *purgeStep, limit int) (purged int
 	if step.find != "" {
 		err := db.View(ctx, func(tx *Tx) error {
 			var err error
-			ids, err = collect(ctx, tx, func(row scanner) (id int64, err error) { return id, row.Scan(&id) }, step.find, args...)
+			ids, err = collect(ctx, tx, scanValue[int64], step.find, args...)
 			return err
 		})
 		if err != nil || len(ids) == 0 {

@@ -70,7 +70,7 @@ func (db *DB) MissingRepositories(ctx context.Context, l *Lease, after string, l
 	var list []string
 	err := db.View(ctx, func(tx *Tx) error {
 		var err error
-		list, err = collect(ctx, tx, func(row scanner) (p string, err error) { return p, row.Scan(&p) },
+		list, err = collect(ctx, tx, scanValue[string],
 			`SELECT p.path FROM repositories p WHERE p.registry_id = $1 AND p.gone = 0 AND p.path > $2
 				AND NOT EXISTS (SELECT 1 FROM sync_repositories s WHERE s.sync_id = $3 AND s.path = p.path AND s.vanished = 0)
 			ORDER BY p.path LIMIT $4`, l.Sync.RegistryID, after, l.Sync.ID, limit)
@@ -179,7 +179,7 @@ func (db *DB) SkipUnchanged(ctx context.Context, l *Lease, readAt time.Time, cha
 // order, $5 at most.
 func (db *DB) unchangedPaths(ctx context.Context, args []any) (paths []string, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
-		paths, err = collect(ctx, tx, func(row scanner) (path string, err error) { return path, row.Scan(&path) },
+		paths, err = collect(ctx, tx, scanValue[string],
 			`SELECT s.path FROM sync_repositories s WHERE `+unchanged+` AND s.path > $4 ORDER BY s.path LIMIT $5`, args...)
 		return err
 	})
@@ -207,7 +207,7 @@ func (db *DB) StagedRows(ctx context.Context, l *Lease, path string) ([][]byte, 
 	var list [][]byte
 	err := db.look(ctx, func(tx *Tx) error {
 		var err error
-		list, err = collect(ctx, tx, func(row scanner) (content []byte, err error) { return content, row.Scan(&content) },
+		list, err = collect(ctx, tx, scanValue[[]byte],
 			`SELECT content FROM sync_rows WHERE sync_id = $1 AND path = $2 ORDER BY seq`, l.Sync.ID, path)
 		return err
 	})
