@@ -249,19 +249,27 @@ func (tx *Tx) retire(ctx context.Context, generation int64, ids []int64, superse
 			return err
 		}
 	}
-	if err := tx.inRows(ctx, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
+	if err := tx.changeImagesAmong(ctx, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
 		return err
 	}
-	return tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
+	return tx.changeImagesAmong(ctx, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
 		[]any{generation, millis(tx.Now()), flag(superseded)}, ids)
 }
 
 // inRows runs a statement over ids, in chunks.
 func (tx *Tx) inRows(ctx context.Context, query string, args []any, ids []int64) error {
+	return inChunks(tx, args, ids, func(condition string, args []any) error {
+		_, err := tx.exec(ctx, fmt.Sprintf(query, condition), args...)
+		return err
+	})
+}
+
+// inChunks hands on the condition of being among ids, in chunks.
+func inChunks(tx *Tx, args []any, ids []int64, run func(condition string, args []any) error) error {
 	const chunk = 256
 	for part := range slices.Chunk(ids, chunk) {
 		a := slices.Clone(args)
-		if _, err := tx.exec(ctx, fmt.Sprintf(query, amongNumbers(tx, &a, part)), a...); err != nil {
+		if err := run(amongNumbers(tx, &a, part), a); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,9 @@ import (
 // apply writes changes of different repositories together: a statement costs as
 // much as some rows, and on PostgreSQL a round trip.
 func (tx *Tx) apply(ctx context.Context, s *portolan.Sync, changes []Change, counts bool) error {
+	if err := tx.lockImages(ctx, s.RegistryID); err != nil {
+		return err
+	}
 	ids, err := tx.repositories(ctx, s, changes)
 	if err != nil {
 		return err
@@ -90,7 +93,7 @@ func (tx *Tx) repositoryRow(s *portolan.Sync, c *Change) []any {
 func (c *Change) delta() int { return len(c.Insert) - len(c.Drop) }
 
 func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Change, ids []int64, counts bool) error {
-	var images [][]any
+	var images []newImage
 	var replace, drop, seen []int64
 	var lack [2][]int64 // by whether their repository refused to answer
 	for i := range changes {
@@ -98,12 +101,17 @@ func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Chang
 		if ids[i] == 0 {
 			continue
 		}
-		images = appendImages(images, s, ids[i], c.Insert)
-		images = appendImages(images, s, ids[i], c.Versions)
+		for _, list := range [][]portolan.Image{c.Insert, c.Versions} {
+			rows, err := tx.imageRows(ctx, s, ids[i], list)
+			if err != nil {
+				return err
+			}
+			images = append(images, rows...)
+		}
 		replace, drop, seen = append(replace, c.Replace...), append(drop, c.Drop...), append(seen, c.Seen...)
 		lack[flag(c.Denied)] = append(lack[flag(c.Denied)], c.Lack...)
 	}
-	if _, err := tx.insertMany(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, tag, tags_folded, `+imageColumns+`)`, images, ""); err != nil {
+	if _, err := tx.addImages(ctx, s.RegistryID, `account_id, registry_id, repository_id, born, block, tag, tags_folded, `+imageColumns, images); err != nil {
 		return err
 	}
 	if err := tx.retire(ctx, s.Generation, replace, true); err != nil {
@@ -124,17 +132,23 @@ func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Chang
 	return nil
 }
 
-func appendImages(rows [][]any, s *portolan.Sync, repository int64, list []portolan.Image) [][]any {
+func (tx *Tx) imageRows(ctx context.Context, s *portolan.Sync, repository int64, list []portolan.Image) ([]newImage, error) {
+	rows := make([]newImage, len(list))
 	for k := range list {
 		i := &list[k]
 		t := textsOf(i.Tags)
-		rows = append(rows, []any{
-			s.AccountID, s.RegistryID, repository, s.Generation, t.newest, t.folded,
+		block, err := tx.blockFor(ctx, s.RegistryID, len(t.folded))
+		if err != nil {
+			return nil, err
+		}
+		rows[k] = newImage{block: block, blockImage: blockImage{repository: repository, born: s.Generation, tags: t.folded}}
+		rows[k].row = []any{
+			s.AccountID, s.RegistryID, repository, s.Generation, block, t.newest, t.folded,
 			i.UUID, i.Digest, t.names, t.times, i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
 			millis(i.Created), millis(i.Pushed), millis(i.Updated), millis(i.FirstSeen),
-		})
+		}
 	}
-	return rows
+	return rows, nil
 }
 
 // applyArtifacts keeps the facts of manifests that are no images, and forgets

@@ -135,20 +135,20 @@ func (db *DB) changedRows(ctx context.Context, l *Lease) (list []changedRow, err
 		if err != nil {
 			return err
 		}
-		take := func(kind ChangeKind, where string, args ...any) error {
-			return each(ctx, tx, func(row scanner) error {
-				c := changedRow{kind: kind}
-				err := row.Scan(&c.id)
-				if !versions[c.id] {
-					list = append(list, c)
+		return errors.Join(
+			each(ctx, tx, func(row scanner) error {
+				id, err := scanValue[int64](row)
+				if !versions[id] {
+					list = append(list, changedRow{ChangeGone, id})
 				}
 				return err
-			}, `SELECT i.id FROM images i WHERE i.registry_id = $1 AND `+where, append([]any{s.RegistryID, s.Generation}, args...)...)
-		}
-		return errors.Join(
-			take(ChangeGone, `i.superseded = 0 AND i.gone_at > 0 AND i.gone_at >= $3 AND i.gone = $2`, millis(s.Started.Add(-clocks))),
-			take(ChangeAdded, `i.gone = 0 AND i.born = $2 AND length(i.tags_folded) <= 500`), // as the indexes have it
-			take(ChangeAdded, `i.gone = 0 AND i.born = $2 AND length(i.tags_folded) > 500`),
+			}, `SELECT i.id FROM images i WHERE i.registry_id = $1 AND i.superseded = 0 AND i.gone_at > 0 AND i.gone_at >= $3 AND i.gone = $2`,
+				s.RegistryID, s.Generation, millis(s.Started.Add(-clocks))),
+			tx.bornIn(ctx, s.RegistryID, s.Generation, func(i *blockImage) {
+				if i.gone == 0 && !versions[i.id] {
+					list = append(list, changedRow{ChangeAdded, i.id})
+				}
+			}),
 		)
 	})
 	slices.SortFunc(list, func(a, b changedRow) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id)) })

@@ -66,14 +66,17 @@ func (c *Criteria) ofRepositories() bool {
 
 // ofRegistries reports whether the criteria can be told from a registry alone.
 func (c *Criteria) ofRegistries() bool {
-	return !slices.ContainsFunc(c.Terms, func(t Term) bool {
-		switch t.Field {
-		case FieldInstance, FieldRegion, FieldType, FieldConst:
-			return false
-		default:
-			return true
-		}
-	})
+	return !slices.ContainsFunc(c.Terms, func(t Term) bool { return !t.Field.ofRegistry() })
+}
+
+// ofRegistry reports whether a field belongs to a registry.
+func (f Field) ofRegistry() bool {
+	switch f {
+	case FieldInstance, FieldRegion, FieldType, FieldConst:
+		return true
+	default:
+		return false
+	}
 }
 
 // admits reports whether criteria that are ofRegistries hold for a registry.

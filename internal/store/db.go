@@ -50,11 +50,7 @@ type DB struct {
 	checkpoints checkpoints
 	sieve       *sieve   // nil on PostgreSQL
 	durable     *durable // nil on PostgreSQL
-	// splitting is held by the one who reads in halves, splitFrom is from how
-	// many images on.
-	splitting sync.Mutex
-	splitFrom int
-	recent    int // recentImages
+	recent      int      // recentImages
 	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
 	writing, reading *prepared
 }
@@ -78,7 +74,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, now: o.Now, held: o.Held, splitFrom: splitFrom, recent: recentImages}
+	db := &DB{dialect: d, now: o.Now, held: o.Held, recent: recentImages}
 	db.trails.max, db.matches.max = maxTrails, maxMatches
 	if db.now == nil {
 		db.now = time.Now
@@ -148,6 +144,7 @@ type Tx struct {
 	tx      *sql.Tx // nil for one statement that needs none
 	writes  bool
 	touched map[int64]bool
+	blocks  map[int64]*changedBlocks // by registry, of those that are locked
 
 	prepared *prepared
 	own      map[string]*sql.Stmt // prepared statements of the transaction
@@ -206,7 +203,10 @@ func (db *DB) attempt(ctx context.Context, pool *sql.DB, o *sql.TxOptions, write
 	if writes {
 		tx.prepared = db.writing
 	}
-	err = tx.end(fn(tx))
+	if err = fn(tx); err == nil {
+		err = tx.writeBlocks(ctx)
+	}
+	err = tx.end(err)
 	if tx.held = time.Since(began); writes && db.held != nil {
 		db.held(tx.held)
 	}

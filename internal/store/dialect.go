@@ -62,6 +62,7 @@ var postgres = &dialect{
 		"@US", "chr(31)",
 		"@ANYERA", "TRUE",
 		"@SQLITE", "--", // the line is for the other database
+		"@POSTGRES", "",
 		// OFFSET 0 keeps the planner from looking at all rows to sort them.
 		"@REPOSITORIES", `repositories p CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = p.registry_id AND `+visibleRepository+` OFFSET 0) r`,
 		"@IMAGES", `images i CROSS JOIN LATERAL (SELECT * FROM registries r WHERE r.id = i.registry_id AND `+visibleImage+` OFFSET 0) r`,
@@ -90,6 +91,7 @@ var sqliteDialect = &dialect{
 		"@NL", "char(10)",
 		"@US", "char(31)",
 		"@SQLITE", "",
+		"@POSTGRES", "--",
 		"@ERA", strconv.Itoa(eraSize),
 		"@ANYERA", fmt.Sprintf(`i.id / %[1]d IN (WITH RECURSIVE e(n) AS (SELECT MIN(id) / %[1]d FROM images UNION ALL
 			SELECT n + 1 FROM e WHERE n < (SELECT MAX(id) / %[1]d FROM images)) SELECT n FROM e)`, eraSize),

@@ -61,6 +61,9 @@ func (db *DB) ExpireReported(ctx context.Context, limit int) (expired int, err e
 func (db *DB) expireOf(ctx context.Context, o Due, limit int) (expired int, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
 		expired = 0
+		if err := tx.lockImages(ctx, o.RegistryID); err != nil {
+			return err
+		}
 		r, err := tx.Registry(ctx, o.AccountID, o.RegistryID)
 		if errors.Is(err, ErrNotFound) {
 			return nil
@@ -94,7 +97,8 @@ func few(list []expiringImage) []expiringImage {
 	return list
 }
 
-// expire takes images out, and repositories that have none left.
+// expire takes images of a locked registry out, and repositories that have none
+// left.
 func (tx *Tx) expire(ctx context.Context, r *portolan.Registry, list []expiringImage) error {
 	rows, changes := make([]int64, len(list)), make([]ImageChange, len(list))
 	perRepository := map[int64]int{}
@@ -102,7 +106,8 @@ func (tx *Tx) expire(ctx context.Context, r *portolan.Registry, list []expiringI
 		rows[i], changes[i] = e.row, e.ImageChange
 		perRepository[e.repository]--
 	}
-	if err := tx.inRows(ctx, `UPDATE images SET gone = $1, gone_at = $2 WHERE id %s`, []any{reportedGeneration, millis(tx.Now())}, rows); err != nil {
+	if err := tx.changeImagesAmong(ctx, `UPDATE images SET gone = $1, gone_at = $2 WHERE id %s`,
+		[]any{reportedGeneration, millis(tx.Now())}, rows); err != nil {
 		return err
 	}
 	if err := tx.inRows(ctx, `DELETE FROM reported_tags WHERE image_id %s`, nil, rows); err != nil {

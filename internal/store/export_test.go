@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,9 +12,16 @@ import (
 // EraSize is that of SQLite's index of digests.
 const EraSize = eraSize
 
-// SplitFrom sets the number of images from which on tags are looked at in two
-// halves.
-func (db *DB) SplitFrom(images int) { db.splitFrom = images }
+// CheckBlocks compares all blocks with the rows of images.
+func (db *DB) CheckBlocks(ctx context.Context) error {
+	return db.View(ctx, func(tx *Tx) error {
+		registries, err := collect(ctx, tx, scanValue[int64], `SELECT registry_id FROM images UNION SELECT registry_id FROM image_blocks`)
+		for _, id := range registries {
+			err = errors.Join(err, tx.checkBlocks(ctx, id))
+		}
+		return err
+	})
+}
 
 // RecentOnly sets how many images are looked at for the values of a field.
 func (db *DB) RecentOnly(images int) { db.recent = images }

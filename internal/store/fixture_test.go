@@ -32,6 +32,11 @@ func newFixture(t *testing.T, url string) *fixture {
 	t.Helper()
 	f := &fixture{T: t, url: url, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	f.DB = storetest.Open(t, url, store.Options{Now: f.now})
+	t.Cleanup(func() {
+		if err := f.CheckBlocks(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	f.update(func(ctx context.Context, tx *store.Tx) error {
 		if err := tx.AddAccount(ctx, account, "one"); err != nil {
 			return err

@@ -44,6 +44,9 @@ type Believe struct{ New, Denied bool }
 // saves the lease with the new counts in the same transaction.
 func (db *DB) RetireLacking(ctx context.Context, l *Lease, b Believe, limit int, before func(retired int) error) (retired int, err error) {
 	err = db.leased(ctx, l, func(tx *Tx) error {
+		if err := tx.lockImages(ctx, l.Sync.RegistryID); err != nil {
+			return err
+		}
 		type lacking struct{ row, repository int64 }
 		list, err := collect(ctx, tx, func(row scanner) (x lacking, err error) { return x, row.Scan(&x.row, &x.repository) },
 			`SELECT id, repository_id FROM images WHERE registry_id = $1 AND lacks > 0 AND lacked = $2

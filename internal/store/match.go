@@ -84,9 +84,9 @@ func (w *imageWalk) pageOf(ctx context.Context, ids []int64, offset, limit int) 
 	}
 	slices.SortFunc(all, func(a, b place) int { return b.compare(a.mark) })
 	start := min(offset, len(all))
-	var page []tagged
+	var page []int64
 	for _, p := range all[start:min(start+limit, len(all))] {
-		page = append(page, tagged{id: p.id})
+		page = append(page, p.id)
 	}
 	list, err = w.tx.imagesByID(ctx, page)
 	return list, len(all), err

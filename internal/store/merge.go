@@ -67,11 +67,11 @@ func (w *imageWalk) merge(ctx context.Context, ids []int64, s stretch) ([]portol
 	}
 	all.list = slices.DeleteFunc(all.list, func(r *run) bool { return len(r.rows) == 0 })
 	heap.Init(all)
-	var page []tagged
+	var page []int64
 	for n := 0; n < wanted && all.Len() > 0; n++ {
 		r := all.list[0]
 		if n >= s.offset {
-			page = append(page, tagged{id: r.rows[0].id})
+			page = append(page, r.rows[0].id)
 		}
 		r.rows = r.rows[1:]
 		if len(r.rows) == 0 && !r.ended {

@@ -73,8 +73,8 @@ func (tx *Tx) step(ctx context.Context, file string, version, newest int) error 
 		return err
 	}
 	for statement := range strings.SplitSeq(string(text), ";\n") {
-		if strings.TrimSpace(statement) == "" {
-			continue
+		if line := tx.db.dialect.text(strings.TrimSpace(statement)); line == "" || strings.HasPrefix(line, "--") && !strings.Contains(line, "\n") {
+			continue // one of the other database
 		}
 		if _, err := tx.exec(ctx, statement); err != nil {
 			return err

@@ -9,9 +9,9 @@ import (
 )
 
 // A purge step deletes up to limit rows that are past their time, so that no
-// step holds the write lock for long. Where they are not found at once, find
-// looks for their ids before the lock is taken; what it finds stays past its
-// time.
+// step holds the write lock for long. Those of images are not found at once:
+// find looks for their ids and registries before the lock is taken; what it
+// finds stays past its time.
 type purgeStep struct {
 	query string
 	args  func(now time.Time) []any
@@ -34,9 +34,9 @@ func purgeSteps() []purgeStep {
 		{`UPDATE syncs SET staging = 0 WHERE id IN (SELECT s.id FROM syncs s WHERE s.staging = 1 AND s.ended > 0 AND s.ended <= $1
 			AND NOT EXISTS (SELECT 1 FROM sync_repositories w WHERE w.sync_id = s.id)
 			AND NOT EXISTS (SELECT 1 FROM sync_rows w WHERE w.sync_id = s.id) LIMIT $2)`, plain, ``},
-		{deleteGone, plain, `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
+		{deleteGone, plain, `SELECT i.id, r.id FROM registries r JOIN images i ON i.registry_id = r.id
 			WHERE i.superseded = 1 AND i.gone <= r.published AND CAST($1 AS BIGINT) > 0 LIMIT $2`},
-		{deleteGone, plain, `SELECT i.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
+		{deleteGone, plain, `SELECT i.id, r.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
 			AND i.superseded = 0 AND i.gone_at > 0 AND i.gone_at < $1 - r.persistence_day * 86400000 AND i.gone <= r.published LIMIT $2`},
 		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
@@ -71,7 +71,7 @@ func purgeSteps() []purgeStep {
 		{`DELETE FROM reported_tags WHERE (repository_id, tag) IN (SELECT t.repository_id, t.tag FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN reported_tags t ON t.repository_id = p.id
 			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
-		{deleteImages, ago(portolan.UndoDays), `SELECT i.id FROM registries r JOIN images i ON i.registry_id = r.id
+		{deleteImages, ago(portolan.UndoDays), `SELECT i.id, r.id FROM registries r JOIN images i ON i.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2`},
 		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
@@ -119,25 +119,38 @@ func (db *DB) Purge(ctx context.Context, limit int) (purged int, err error) {
 }
 
 func (db *DB) purge(ctx context.Context, step *purgeStep, limit int) (purged int, err error) {
-	query, args := step.query, append(step.args(db.now()), limit)
-	var ids []int64
+	args := append(step.args(db.now()), limit)
 	if step.find != "" {
-		err := db.View(ctx, func(tx *Tx) error {
-			var err error
-			ids, err = collect(ctx, tx, scanValue[int64], step.find, args...)
-			return err
-		})
-		if err != nil || len(ids) == 0 {
-			return 0, err
-		}
+		return db.purgeImages(ctx, step, args)
 	}
 	err = db.Update(ctx, func(tx *Tx) error {
-		if step.find != "" {
-			args = nil
-			query = fmt.Sprintf(step.query, amongNumbers(tx, &args, ids))
-		}
-		n, err := tx.exec(ctx, query, args...)
+		n, err := tx.exec(ctx, step.query, args...)
 		purged = int(n)
+		return err
+	})
+	return purged, err
+}
+
+func (db *DB) purgeImages(ctx context.Context, step *purgeStep, args []any) (purged int, err error) {
+	var images, registries []int64
+	err = db.View(ctx, func(tx *Tx) error {
+		return each(ctx, tx, func(row scanner) error {
+			var image, registry int64
+			err := row.Scan(&image, &registry)
+			images, registries = append(images, image), append(registries, registry)
+			return err
+		}, step.find, args...)
+	})
+	if err != nil || len(images) == 0 {
+		return 0, err
+	}
+	err = db.Update(ctx, func(tx *Tx) error {
+		if err := tx.lockImages(ctx, registries...); err != nil {
+			return err
+		}
+		args := []any{}
+		deleted, err := tx.changeImages(ctx, fmt.Sprintf(step.query, amongNumbers(tx, &args, images)), args...)
+		purged = len(deleted)
 		return err
 	})
 	return purged, err

@@ -64,6 +64,13 @@ func (db *DB) Report(ctx context.Context, list []Report) ([]Receipt, error) {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(list[a].AccountID, list[b].AccountID) })
 	err := db.Update(ctx, func(tx *Tx) error {
+		registries := make([]int64, len(list))
+		for i := range list {
+			registries[i] = list[i].RegistryID
+		}
+		if err := tx.lockImages(ctx, registries...); err != nil {
+			return err
+		}
 		b := &reporting{tx: tx, registries: map[int64]*reportedRegistry{}}
 		for _, i := range order {
 			var err error
@@ -278,12 +285,12 @@ func (b *reporting) release(ctx context.Context, r *reportedRegistry, p *reporte
 		r.images--
 		p.images--
 		r.note(p, holder, ChangeGone)
-		_, err := b.tx.exec(ctx, `DELETE FROM images WHERE id = $1`, holder.id)
+		_, err := b.tx.changeImages(ctx, `DELETE FROM images WHERE id = $1`, holder.id)
 		return err
 	}
 	r.note(p, holder, ChangeRetagged)
 	t := textsOf(holder.Tags)
-	_, err := b.tx.exec(ctx, `UPDATE images SET tag = $1, tags = $2, tag_times = $3, tags_folded = $4 WHERE id = $5`,
+	_, err := b.tx.changeImages(ctx, `UPDATE images SET tag = $1, tags = $2, tag_times = $3, tags_folded = $4 WHERE id = $5`,
 		t.newest, t.names, t.times, t.folded, holder.id)
 	return err
 }
@@ -406,20 +413,27 @@ func (b *reporting) write(ctx context.Context, r *reportedRegistry, p *reportedR
 	}
 	t := textsOf(i.Tags)
 	if i.id != 0 {
-		n, err := b.tx.exec(ctx, `UPDATE images SET digest = $1, gone = 0, gone_at = 0, tag = $2, tags = $3, tag_times = $4, tags_folded = $5,
+		found, err := b.tx.changeImages(ctx, `UPDATE images SET digest = $1, gone = 0, gone_at = 0, tag = $2, tags = $3, tag_times = $4, tags_folded = $5,
 				image_id = $6, size = $7, created = $8, updated = $9, last_seen = $10, build = $11 WHERE id = $12`,
 			i.Digest, t.newest, t.names, t.times, t.folded, i.ImageID, i.Size, millis(i.Created), millis(i.Updated), seen, i.build, i.id)
-		if err != nil || n > 0 {
+		if err != nil || len(found) > 0 {
 			return err
 		}
 	}
-	return b.tx.one(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, digest, uuid, tag, tags, tag_times, tags_folded,
-			media_type, artifact_type, image_id, size, platforms, created, pushed, updated, first_seen, last_seen, build)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', '', $11, $12, '', $13, 0, $14, $15, $16, $17) RETURNING id`,
-		[]any{
-			r.AccountID, r.ID, p.id, reportedGeneration, i.Digest, i.UUID, t.newest, t.names, t.times, t.folded,
-			i.ImageID, i.Size, millis(i.Created), millis(i.Updated), millis(i.FirstSeen), seen, i.build,
-		}, &i.id)
+	block, err := b.tx.blockFor(ctx, r.ID, len(t.folded))
+	if err != nil {
+		return err
+	}
+	ids, err := b.tx.addImages(ctx, r.ID, `account_id, registry_id, repository_id, born, block, digest, uuid, tag, tags, tag_times, tags_folded,
+			media_type, artifact_type, image_id, size, platforms, created, pushed, updated, first_seen, last_seen, build`,
+		[]newImage{{block: block, blockImage: blockImage{repository: p.id, born: reportedGeneration, tags: t.folded}, row: []any{
+			r.AccountID, r.ID, p.id, reportedGeneration, block, i.Digest, i.UUID, t.newest, t.names, t.times, t.folded,
+			"", "", i.ImageID, i.Size, "", millis(i.Created), 0, millis(i.Updated), millis(i.FirstSeen), seen, i.build,
+		}}})
+	if err == nil {
+		i.id = ids[0]
+	}
+	return err
 }
 
 // finish writes the counts, the changes, the entries and the tasks, once each.

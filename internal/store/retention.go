@@ -146,12 +146,15 @@ func (db *DB) Retain(ctx context.Context, r *portolan.Registry, cutoff time.Time
 }
 
 // forgetGone deletes rows of images that are gone, unless one has come back.
-func (db *DB) forgetGone(ctx context.Context, _ *portolan.Registry, cutoff time.Time, ids []int64) (n int, err error) {
+func (db *DB) forgetGone(ctx context.Context, r *portolan.Registry, cutoff time.Time, ids []int64) (n int, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
+		if err := tx.lockImages(ctx, r.ID); err != nil {
+			return err
+		}
 		args := []any{millis(cutoff)}
-		deleted, err := tx.exec(ctx, `DELETE FROM images WHERE gone > 0 AND gone_at > 0 AND gone_at < $1 AND id `+amongNumbers(tx, &args, ids)+`
+		deleted, err := tx.changeImages(ctx, `DELETE FROM images WHERE gone > 0 AND gone_at > 0 AND gone_at < $1 AND id `+amongNumbers(tx, &args, ids)+`
 			AND NOT EXISTS (SELECT 1 FROM images o WHERE o.account_id = images.account_id AND o.uuid = images.uuid AND o.id > images.id)`, args...)
-		n = int(deleted)
+		n = len(deleted)
 		return err
 	})
 	return n, err
@@ -160,6 +163,9 @@ func (db *DB) forgetGone(ctx context.Context, _ *portolan.Registry, cutoff time.
 // expireRows takes out images that were not reported, unless they were since.
 func (db *DB) expireRows(ctx context.Context, r *portolan.Registry, cutoff time.Time, ids []int64) (n int, err error) {
 	err = db.Update(ctx, func(tx *Tx) error {
+		if err := tx.lockImages(ctx, r.ID); err != nil {
+			return err
+		}
 		if _, err := tx.Registry(ctx, r.AccountID, r.ID); err != nil {
 			return err
 		}

@@ -23,6 +23,9 @@ type Reverted struct {
 func (db *DB) Revert(ctx context.Context, l *Lease, path string, counted bool, limit int, before func(Reverted) error) (r Reverted, err error) {
 	err = db.leased(ctx, l, func(tx *Tx) error {
 		r = Reverted{}
+		if err := tx.lockImages(ctx, l.Sync.RegistryID); err != nil {
+			return err
+		}
 		var id int64
 		err := tx.one(ctx, `SELECT id FROM repositories WHERE registry_id = $1 AND path = $2`, []any{l.Sync.RegistryID, path}, &id)
 		if errors.Is(err, ErrNotFound) {
@@ -48,19 +51,19 @@ func (db *DB) Revert(ctx context.Context, l *Lease, path string, counted bool, l
 }
 
 func (tx *Tx) revertImages(ctx context.Context, repository, generation int64, counted bool, limit int, r *Reverted) error {
-	born, err := tx.exec(ctx, `DELETE FROM images WHERE id IN (SELECT id FROM images WHERE repository_id = $1 AND born = $2 LIMIT $3)`,
+	born, err := tx.changeImages(ctx, `DELETE FROM images WHERE id IN (SELECT id FROM images WHERE repository_id = $1 AND born = $2 LIMIT $3)`,
 		repository, generation, limit)
 	if err != nil {
 		return err
 	}
-	gone, err := tx.exec(ctx, `UPDATE images SET gone = 0, gone_at = 0, superseded = 0
+	gone, err := tx.changeImages(ctx, `UPDATE images SET gone = 0, gone_at = 0, superseded = 0
 		WHERE id IN (SELECT id FROM images WHERE repository_id = $1 AND gone = $2 LIMIT $3)`, repository, generation, limit)
 	if err != nil {
 		return err
 	}
 	lacking, err := tx.exec(ctx, forget+`(SELECT id FROM images WHERE repository_id = $2 AND lacks > 0 AND lacked = $3 LIMIT $4)`,
 		flag(counted), repository, generation, limit)
-	r.Rows, r.Versions = int(born+gone+lacking), int(gone)
+	r.Rows, r.Versions = len(born)+len(gone)+int(lacking), len(gone)
 	return err
 }
 

@@ -392,28 +392,6 @@ func (v *Registries) countsOf(c *Criteria) (images, repositories int, generation
 	return total.images, total.repositories, v.generation
 }
 
-// half answers the id from which on registries have the other half of the
-// images, 0 if there are fewer images than that or none but in one half.
-func (v *Registries) half(images int) int64 {
-	total := v.Images()
-	if total < images {
-		return 0
-	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	sum := 0
-	for _, s := range v.slots {
-		if s.registry == nil {
-			continue
-		}
-		if sum > 0 && sum+s.registry.ImageCount/2 >= total/2 {
-			return s.registry.ID
-		}
-		sum += s.registry.ImageCount
-	}
-	return 0
-}
-
 // named are the slots that criteria which are oneRegistry may name: that of an
 // InstanceId, and that of a registry's id.
 func (v *Registries) named(c *Criteria) map[int]bool {

@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"portolan"
 )
@@ -162,160 +159,14 @@ func newestFirst(list []portolan.Image) {
 	})
 }
 
-const (
-	// maxCollected is how many images that have a tag are sorted in memory.
-	maxCollected = 1_000
-	// splitFrom is the number of images from which on tags are looked at in two
-	// halves at once.
-	splitFrom  = 100_000
-	fetchBatch = 200
-)
-
-// tagged is an image that has a tag.
-type tagged struct{ id, registry int64 }
-
-// tagParts are visibleImage in parts, so that each is a range of an index and
-// nothing is left to be compared but the tags: a third of the time.
-func tagParts() []string {
-	const visible = `r.deleted = 0 AND i.born <= r.published AND `
-	return []string{
-		visible + `i.gone = 0 AND length(i.tags_folded) <= 500`,
-		visible + `i.gone > r.published AND length(i.tags_folded) <= 500`,
-		visible + `(i.gone = 0 OR i.gone > r.published) AND length(i.tags_folded) > 500`,
-	}
-}
-
-// pageByTag looks at the tags of all images once: it collects the few that
-// have one, or counts the many, which then lie close in the order.
-func (w *imageWalk) pageByTag(ctx context.Context, offset, limit int) (list []portolan.Image, total int, err error) {
-	found, err := w.taggedInAll(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	if found.many {
-		list, err = w.read(ctx, nearer(offset, limit, found.total))
-		return list, found.total, err
-	}
-	list, err = w.tx.imagesByID(ctx, found.list)
-	start := min(offset, len(list))
-	return list[start:min(start+limit, len(list))], found.total, err
-}
-
-// taggedImages are the images that have a tag: how many, and which unless they
-// are many.
-type taggedImages struct {
-	total int
-	list  []tagged
-	many  bool
-}
-
-// taggedInAll looks at the tags of all registries. Where they have many images
-// it does so in two halves at once, one for all who ask, so that nobody who
-// waits for a connection holds one that another one waits for. Both halves
-// belong to the state that the transaction sees.
-func (w *imageWalk) taggedInAll(ctx context.Context) (taggedImages, error) {
-	second := w.registries.half(w.tx.db.splitFrom)
-	if second == 0 || !w.tx.db.splitting.TryLock() {
-		return w.taggedIn(ctx, 0, math.MaxInt64)
-	}
-	defer w.tx.db.splitting.Unlock()
-	generation, err := w.tx.registryGeneration(ctx, w.account)
-	if err != nil {
-		return taggedImages{}, err
-	}
-	var halves [2]taggedImages
-	group, inner := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		halves[0], err = w.taggedIn(inner, 0, second)
-		return err
-	})
-	moved := false
-	group.Go(func() error {
-		return w.tx.db.View(inner, func(tx *Tx) error {
-			now, err := tx.registryGeneration(inner, w.account)
-			if moved = now != generation; err != nil || moved {
-				return err
-			}
-			other := *w
-			other.tx = tx
-			halves[1], err = other.taggedIn(inner, second, math.MaxInt64)
-			return err
-		})
-	})
-	if err = group.Wait(); err == nil && moved {
-		halves[1], err = w.taggedIn(ctx, second, math.MaxInt64)
-	}
-	found := taggedImages{
-		total: halves[0].total + halves[1].total, list: slices.Concat(halves[0].list, halves[1].list), many: halves[0].many || halves[1].many,
-	}
-	found.many = found.many || len(found.list) > maxCollected
-	return found, err
-}
-
-// taggedIn looks at the tags of the registries with ids from one on, up to
-// another.
-func (w *imageWalk) taggedIn(ctx context.Context, first, end int64) (all taggedImages, err error) {
-	for _, part := range tagParts() {
-		found, err := w.collectTagged(ctx, part, first, end)
-		if err != nil {
-			return all, err
-		}
-		all.total += len(found)
-		all.list = append(all.list, found...)
-		if len(found) <= maxCollected {
-			continue
-		}
-		all.many = true
-		last := found[len(found)-1].registry
-		rest, err := w.countTagged(ctx, part, last, end)
-		if err != nil {
-			return all, err
-		}
-		all.total += rest - (len(found) - slices.IndexFunc(found, func(t tagged) bool { return t.registry == last }))
-	}
-	return all, nil
-}
-
-// taggedFrom reads a part of the index of tags, registry by registry, which is
-// its order; the plus keeps the registries in the order of their ids.
-func (w *imageWalk) taggedFrom(part string, first, end int64) (from string, args []any) {
-	args = []any{w.account}
-	where := w.criteria.where(&args)
-	join := ""
-	if w.criteria.ofPaths() {
-		join = ` JOIN repositories p ON p.id = i.repository_id`
-	}
-	args = append(args, first, end)
-	return fmt.Sprintf(` FROM registries r CROSS JOIN images i%s WHERE +r.account_id = $1 AND r.id >= $%d AND r.id < $%d AND i.registry_id = r.id AND %s%s`,
-		join, len(args)-1, len(args), part, where), args
-}
-
-// collectTagged answers, by registry, the images of a part that the criteria
-// select, at most one more than are collected.
-func (w *imageWalk) collectTagged(ctx context.Context, part string, first, end int64) ([]tagged, error) {
-	from, args := w.taggedFrom(part, first, end)
-	return collect(ctx, w.tx, func(row scanner) (t tagged, err error) {
-		return t, row.Scan(&t.id, &t.registry)
-	}, fmt.Sprintf(`SELECT i.id, r.id%s ORDER BY r.id LIMIT %d`, from, maxCollected+1), args...)
-}
-
-// countTagged counts those of the registries from one on.
-func (w *imageWalk) countTagged(ctx context.Context, part string, first, end int64) (n int, err error) {
-	from, args := w.taggedFrom(part, first, end)
-	err = w.tx.one(ctx, `SELECT count(*)`+from, args, &n)
-	return n, err
-}
+const fetchBatch = 200
 
 // imagesByID answers images, the last updated first.
-func (tx *Tx) imagesByID(ctx context.Context, found []tagged) ([]portolan.Image, error) {
+func (tx *Tx) imagesByID(ctx context.Context, found []int64) ([]portolan.Image, error) {
 	var list []portolan.Image
 	for part := range slices.Chunk(found, fetchBatch) {
 		var args []any
-		ids := make([]int64, len(part))
-		for i, f := range part {
-			ids[i] = f.id
-		}
-		images, err := collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.id `+amongNumbers(tx, &args, ids), args...)
+		images, err := collect(ctx, tx, scanImage, `SELECT `+imageFields+fromImages+` WHERE i.id `+amongNumbers(tx, &args, part), args...)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,444 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// To look for tags in a million rows takes 300 ns a row, whatever index they
+// are in. So the tags of some images of a registry are kept together once more,
+// in a block, with what tells whether an image is visible. A block is derived:
+// it says what the rows of its images say, to every reader, for whoever writes
+// those does it by addImages and changeImages, and the transaction then writes
+// the blocks before it ends.
+
+const (
+	// blockImages and blockBytes are the size up to which images are added to a
+	// block. A row of PostgreSQL fits a page then. Images are changed later, so
+	// a block may be larger.
+	blockImages = 200
+	blockBytes  = 4_000
+	// sparseBlock is the number of images down to which a block may shrink. Then
+	// they go to the newest one.
+	sparseBlock = blockImages / 8
+	// betweenImages is between the tags of two images: no tag has a newline, nor
+	// is one empty.
+	betweenImages = "\n\n"
+)
+
+// blockImage is what a block says of an image: in heads its numbers, a line
+// each, in tags its tags, folded.
+type blockImage struct {
+	id, repository, born, gone int64
+	tags                       string
+}
+
+// writtenColumns are what the blocks have to know of an image that was written.
+const writtenColumns = `registry_id, block, id, repository_id, born, gone, tags_folded`
+
+// changedBlocks are what a transaction changes of a registry's blocks.
+type changedBlocks struct {
+	// The newest block, to which images are added.
+	known         bool
+	newest        int64
+	images, bytes int
+	// written are the images that were written, by block, nil for deleted ones.
+	written map[int64]map[int64]*blockImage
+}
+
+func (b *changedBlocks) note(block, id int64, image *blockImage) {
+	if b.written[block] == nil {
+		b.written[block] = map[int64]*blockImage{}
+	}
+	b.written[block][id] = image
+}
+
+// lockImages has a transaction write images of registries. Until it ends no
+// other one does: each would write blocks without what the other one changed of
+// them. It is called before any of their rows, or that of their account, is
+// locked.
+func (tx *Tx) lockImages(ctx context.Context, registries ...int64) error {
+	registries = slices.Compact(slices.Sorted(slices.Values(registries)))
+	if tx.blocks == nil {
+		tx.blocks = map[int64]*changedBlocks{}
+	}
+	for _, id := range registries {
+		tx.blocks[id] = &changedBlocks{written: map[int64]map[int64]*blockImage{}}
+	}
+	if !tx.db.Postgres() { // has one writer
+		return nil
+	}
+	_, err := tx.exec(ctx, `SELECT pg_advisory_xact_lock(-id) FROM unnest($1::bigint[]) id`, registries)
+	return err
+}
+
+// newestBlock answers the blocks of a locked registry, with the newest one.
+func (tx *Tx) newestBlock(ctx context.Context, registry int64) (*changedBlocks, error) {
+	b := tx.blocks[registry]
+	if b == nil {
+		return nil, errNotLocked(registry)
+	}
+	if b.known {
+		return b, nil
+	}
+	err := tx.one(ctx, `SELECT block, images, length(tags) FROM image_blocks WHERE registry_id = $1 ORDER BY block DESC LIMIT 1`,
+		[]any{registry}, &b.newest, &b.images, &b.bytes)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	b.known = true
+	return b, nil
+}
+
+// blockFor answers the block to which an image of a locked registry is added,
+// with so many bytes of tags.
+func (tx *Tx) blockFor(ctx context.Context, registry int64, bytes int) (int64, error) {
+	b, err := tx.newestBlock(ctx, registry)
+	if err != nil {
+		return 0, err
+	}
+	if b.newest == 0 || b.images >= blockImages || b.images > 0 && b.bytes+bytes > blockBytes {
+		b.newest, b.images, b.bytes = b.newest+1, 0, 0
+	}
+	b.images, b.bytes = b.images+1, b.bytes+bytes+len(betweenImages)
+	return b.newest, nil
+}
+
+func errNotLocked(registry int64) error {
+	return fmt.Errorf("images of registry %d are written without its lock", registry)
+}
+
+// newImage is an image to be added: its row, and what its block says of it.
+type newImage struct {
+	row   []any
+	block int64
+	blockImage
+}
+
+// addImages adds images to a locked registry, whose rows have some columns, and
+// answers their ids. SQLite tells the id of a row that it was told to add by
+// itself, and does not have to keep a journal of the statement for that.
+func (tx *Tx) addImages(ctx context.Context, registry int64, columns string, images []newImage) (ids []int64, err error) {
+	b := tx.blocks[registry]
+	if b == nil {
+		return nil, errNotLocked(registry)
+	}
+	rows := make([][]any, len(images))
+	for n := range images {
+		rows[n] = images[n].row
+	}
+	err = tx.withRows(ctx, `INSERT INTO images (`+columns+`) @ROWS`, rows, func(ctx context.Context, text string, args []any) error {
+		if tx.db.Postgres() {
+			added, err := tx.changeImages(ctx, text, args...)
+			ids = append(ids, added...)
+			return err
+		}
+		id, err := tx.insert(ctx, text, args)
+		i := &images[len(ids)]
+		i.id = id
+		b.note(i.block, id, &i.blockImage)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// insert adds a row to a table of SQLite and answers its id.
+func (tx *Tx) insert(ctx context.Context, query string, args []any) (int64, error) {
+	res, err := tx.run(ctx, query, args)
+	if err != nil {
+		return 0, tx.db.dialect.translate(err)
+	}
+	return res.LastInsertId()
+}
+
+// changeImages runs a statement that changes or deletes images of locked
+// registries, and answers the ids of those.
+func (tx *Tx) changeImages(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
+	deletes := strings.HasPrefix(statement, "DELETE")
+	err = each(ctx, tx, func(row scanner) error {
+		var registry, number int64
+		i := &blockImage{}
+		if err := row.Scan(&registry, &number, &i.id, &i.repository, &i.born, &i.gone, &i.tags); err != nil {
+			return err
+		}
+		b := tx.blocks[registry]
+		if b == nil {
+			return errNotLocked(registry)
+		}
+		id := i.id
+		ids = append(ids, id)
+		if deletes {
+			i = nil
+		}
+		b.note(number, id, i)
+		return nil
+	}, statement+` RETURNING `+writtenColumns, args...)
+	return ids, err
+}
+
+// changeImagesAmong is changeImages over ids, in chunks.
+func (tx *Tx) changeImagesAmong(ctx context.Context, statement string, args []any, ids []int64) error {
+	return inChunks(tx, args, ids, func(condition string, args []any) error {
+		_, err := tx.changeImages(ctx, fmt.Sprintf(statement, condition), args...)
+		return err
+	})
+}
+
+// writeBlocks writes the blocks of the images that were written.
+func (tx *Tx) writeBlocks(ctx context.Context) error {
+	for _, registry := range slices.Sorted(maps.Keys(tx.blocks)) {
+		if err := tx.writeBlocksOf(ctx, registry, tx.blocks[registry]); err != nil {
+			return fmt.Errorf("write the blocks of registry %d: %w", registry, err)
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) writeBlocksOf(ctx context.Context, registry int64, b *changedBlocks) error {
+	if len(b.written) == 0 {
+		return nil
+	}
+	blocks, err := tx.readBlocks(ctx, registry, slices.Sorted(maps.Keys(b.written)))
+	if err != nil {
+		return err
+	}
+	var sparse []int64
+	for number, written := range b.written {
+		had := len(blocks[number])
+		blocks[number] = updated(blocks[number], written)
+		if has := len(blocks[number]); 0 < has && has < had && has <= sparseBlock {
+			sparse = append(sparse, number)
+		}
+	}
+	slices.Sort(sparse)
+	for _, number := range sparse {
+		if err := tx.moveToNewest(ctx, registry, number, blocks); err != nil {
+			return err
+		}
+	}
+	return tx.putBlocks(ctx, registry, blocks)
+}
+
+// updated is a block's images with those that were written.
+func updated(images []blockImage, written map[int64]*blockImage) []blockImage {
+	list := make([]blockImage, 0, len(images)+len(written))
+	for _, i := range images {
+		if now, changed := written[i.id]; !changed {
+			list = append(list, i)
+		} else if now != nil {
+			list = append(list, *now)
+		}
+		delete(written, i.id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(written)) {
+		if added := written[id]; added != nil {
+			list = append(list, *added)
+		}
+	}
+	return list
+}
+
+// moveToNewest moves the images that are left of a block to the newest one:
+// else a registry would have more and more blocks of ever fewer images.
+func (tx *Tx) moveToNewest(ctx context.Context, registry, number int64, blocks map[int64][]blockImage) error {
+	b, err := tx.newestBlock(ctx, registry)
+	if err != nil || number == b.newest {
+		return err
+	}
+	moved := map[int64][]int64{}
+	for _, i := range blocks[number] {
+		to, err := tx.blockFor(ctx, registry, len(i.tags))
+		if err != nil {
+			return err
+		}
+		if _, known := blocks[to]; !known {
+			found, err := tx.readBlocks(ctx, registry, []int64{to})
+			if err != nil {
+				return err
+			}
+			blocks[to] = found[to]
+		}
+		blocks[to], moved[to] = append(blocks[to], i), append(moved[to], i.id)
+	}
+	blocks[number] = nil
+	for to, ids := range moved {
+		if err := tx.inRows(ctx, `UPDATE images SET block = $1 WHERE id %s`, []any{to}, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlocks answers blocks of a registry by number; those that there are not
+// are left out.
+func (tx *Tx) readBlocks(ctx context.Context, registry int64, numbers []int64) (map[int64][]blockImage, error) {
+	blocks := make(map[int64][]blockImage, len(numbers))
+	for part := range slices.Chunk(numbers, fetchBatch) {
+		args := []any{registry}
+		err := each(ctx, tx, func(row scanner) error {
+			var number int64
+			var tags, heads string
+			err := row.Scan(&number, &tags, &heads)
+			if err != nil {
+				return err
+			}
+			blocks[number], err = blockOf(tags, heads)
+			return err
+		}, `SELECT block, tags, heads FROM image_blocks WHERE registry_id = $1 AND block `+amongNumbers(tx, &args, part), args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return blocks, nil
+}
+
+// putBlocks writes blocks of a registry, and deletes those without images.
+func (tx *Tx) putBlocks(ctx context.Context, registry int64, blocks map[int64][]blockImage) error {
+	var rows [][]any
+	var empty []int64
+	for _, number := range slices.Sorted(maps.Keys(blocks)) {
+		if len(blocks[number]) == 0 {
+			empty = append(empty, number)
+		} else {
+			rows = append(rows, blockRow(registry, number, blocks[number]))
+		}
+	}
+	if _, err := tx.insertMany(ctx, `INSERT INTO image_blocks (registry_id, block, newest, retired, images, tags, heads)`, rows,
+		`ON CONFLICT (registry_id, block) DO UPDATE SET newest = excluded.newest, retired = excluded.retired, images = excluded.images,
+			tags = excluded.tags, heads = excluded.heads`); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(empty, fetchBatch) {
+		args := []any{registry}
+		if _, err := tx.exec(ctx, `DELETE FROM image_blocks WHERE registry_id = $1 AND block `+amongNumbers(tx, &args, part), args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func blockRow(registry, number int64, images []blockImage) []any {
+	var newest, retired int64
+	tags, heads := make([]string, len(images)), make([]string, len(images))
+	for n, i := range images {
+		newest = max(newest, i.born)
+		if i.gone > 0 {
+			retired++
+		}
+		tags[n], heads[n] = i.tags, i.head()
+	}
+	return []any{registry, number, newest, retired, len(images), strings.Join(tags, betweenImages), strings.Join(heads, "\n")}
+}
+
+func (i *blockImage) head() string {
+	b := make([]byte, 0, 48)
+	for n, number := range []int64{i.id, i.repository, i.born, i.gone} {
+		if n > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendInt(b, number, 10)
+	}
+	return string(b)
+}
+
+// blockOf reads a block's images.
+func blockOf(tags, heads string) ([]blockImage, error) {
+	images := make([]blockImage, 0, blockImages)
+	for head := range strings.SplitSeq(heads, "\n") {
+		i, err := headOf(head)
+		if err != nil {
+			return nil, err
+		}
+		i.tags, tags, _ = strings.Cut(tags, betweenImages)
+		images = append(images, i)
+	}
+	return images, nil
+}
+
+func headOf(head string) (i blockImage, err error) {
+	var numbers [4]int64
+	n := 0
+	for _, c := range []byte(head) {
+		switch {
+		case c == ' ' && n < len(numbers)-1:
+			n++
+		case '0' <= c && c <= '9':
+			numbers[n] = numbers[n]*10 + int64(c-'0')
+		default:
+			return i, fmt.Errorf("the head %q of an image in a block cannot be read", head)
+		}
+	}
+	if n < len(numbers)-1 {
+		return i, fmt.Errorf("the head %q of an image in a block is too short", head)
+	}
+	return blockImage{id: numbers[0], repository: numbers[1], born: numbers[2], gone: numbers[3]}, nil
+}
+
+// bornIn hands on the images of a registry that were born in a generation.
+func (tx *Tx) bornIn(ctx context.Context, registry, generation int64, fn func(*blockImage)) error {
+	return each(ctx, tx, func(row scanner) error {
+		heads, err := scanValue[string](row)
+		if err != nil {
+			return err
+		}
+		images, err := blockOf("", heads)
+		for n := range images {
+			if images[n].born == generation {
+				fn(&images[n])
+			}
+		}
+		return err
+	}, `SELECT heads FROM image_blocks WHERE registry_id = $1 AND newest >= $2`, registry, generation)
+}
+
+// visible reports whether the image is in the lists of a registry of which a
+// generation is published: visibleImage.
+func (i *blockImage) visible(published int64) bool {
+	return i.born <= published && (i.gone == 0 || i.gone > published)
+}
+
+// checkBlocks compares the blocks of a registry with the rows of its images, and
+// answers an error for one that does not say what they say.
+func (tx *Tx) checkBlocks(ctx context.Context, registry int64) error {
+	want := map[int64][]blockImage{}
+	err := each(ctx, tx, func(row scanner) error {
+		var block int64
+		var i blockImage
+		err := row.Scan(new(int64), &block, &i.id, &i.repository, &i.born, &i.gone, &i.tags)
+		want[block] = append(want[block], i)
+		return err
+	}, `SELECT `+writtenColumns+` FROM images WHERE registry_id = $1 ORDER BY id`, registry)
+	if err != nil {
+		return err
+	}
+	err = each(ctx, tx, func(row scanner) error {
+		var block, newest, retired int64
+		var count int
+		var tags, heads string
+		if err := row.Scan(&block, &newest, &retired, &count, &tags, &heads); err != nil {
+			return err
+		}
+		images, err := blockOf(tags, heads)
+		if err != nil {
+			return err
+		}
+		has, says := []any{registry, block, newest, retired, count, tags, heads}, blockRow(registry, block, images)
+		slices.SortFunc(images, func(a, b blockImage) int { return cmp.Compare(a.id, b.id) })
+		if !slices.Equal(has, says) || !slices.Equal(images, want[block]) {
+			return fmt.Errorf("block %d of registry %d is %v, and its images are %v", block, registry, has, want[block])
+		}
+		delete(want, block)
+		return nil
+	}, `SELECT block, newest, retired, images, tags, heads FROM image_blocks WHERE registry_id = $1`, registry)
+	if err == nil && len(want) > 0 {
+		err = fmt.Errorf("registry %d has no blocks %v", registry, slices.Sorted(maps.Keys(want)))
+	}
+	return err
+}
