@@ -47,7 +47,7 @@ func (tx *Tx) SuspendAccount(ctx context.Context, id int64, suspended bool) erro
 
 // LockAccount keeps other writers of the account's registries out until the
 // transaction ends; ErrNotFound for an unknown account. It comes before every
-// other lock, so that no two transactions wait for each other.
+// other lock but that of images, so that no two transactions wait for each other.
 func (tx *Tx) LockAccount(ctx context.Context, id int64) error {
 	return tx.one(ctx, `SELECT id FROM accounts WHERE id = $1 @LOCK`, []any{id}, new(int64))
 }

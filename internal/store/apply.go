@@ -232,7 +232,7 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 	})
 	if err == nil {
 		db.pace.took(rows, done.held)
-		db.grown(ctx, &db.growth, rows, "images", "repositories", "artifacts")
+		db.grown(ctx, &db.growth, rows, "images", "repositories", "artifacts", "image_blocks")
 		db.checkpoint(ctx, rows)
 	}
 	return err
@@ -249,10 +249,10 @@ func (tx *Tx) retire(ctx context.Context, generation int64, ids []int64, superse
 			return err
 		}
 	}
-	if err := tx.changeImagesAmong(ctx, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
+	if err := amongImages(ctx, tx, tx.deleteImages, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
 		return err
 	}
-	return tx.changeImagesAmong(ctx, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
+	return amongImages(ctx, tx, tx.changeImages, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
 		[]any{generation, millis(tx.Now()), flag(superseded)}, ids)
 }
 

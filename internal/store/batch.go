@@ -101,17 +101,12 @@ func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Chang
 		if ids[i] == 0 {
 			continue
 		}
-		for _, list := range [][]portolan.Image{c.Insert, c.Versions} {
-			rows, err := tx.imageRows(ctx, s, ids[i], list)
-			if err != nil {
-				return err
-			}
-			images = append(images, rows...)
-		}
+		images = appendImages(images, s, ids[i], c.Insert)
+		images = appendImages(images, s, ids[i], c.Versions)
 		replace, drop, seen = append(replace, c.Replace...), append(drop, c.Drop...), append(seen, c.Seen...)
 		lack[flag(c.Denied)] = append(lack[flag(c.Denied)], c.Lack...)
 	}
-	if _, err := tx.addImages(ctx, s.RegistryID, `account_id, registry_id, repository_id, born, block, tag, tags_folded, `+imageColumns, images); err != nil {
+	if _, err := tx.addImages(ctx, s.AccountID, s.RegistryID, `tag, `+imageColumns, images); err != nil {
 		return err
 	}
 	if err := tx.retire(ctx, s.Generation, replace, true); err != nil {
@@ -132,23 +127,19 @@ func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Chang
 	return nil
 }
 
-func (tx *Tx) imageRows(ctx context.Context, s *portolan.Sync, repository int64, list []portolan.Image) ([]newImage, error) {
-	rows := make([]newImage, len(list))
+func appendImages(rows []newImage, s *portolan.Sync, repository int64, list []portolan.Image) []newImage {
 	for k := range list {
 		i := &list[k]
 		t := textsOf(i.Tags)
-		block, err := tx.blockFor(ctx, s.RegistryID, len(t.folded))
-		if err != nil {
-			return nil, err
-		}
-		rows[k] = newImage{block: block, blockImage: blockImage{repository: repository, born: s.Generation, tags: t.folded}}
-		rows[k].row = []any{
-			s.AccountID, s.RegistryID, repository, s.Generation, block, t.newest, t.folded,
-			i.UUID, i.Digest, t.names, t.times, i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
-			millis(i.Created), millis(i.Pushed), millis(i.Updated), millis(i.FirstSeen),
-		}
+		rows = append(rows, newImage{
+			blockImage: blockImage{repository: repository, born: s.Generation, tags: t.folded},
+			rest: []any{
+				t.newest, i.UUID, i.Digest, t.names, t.times, i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
+				millis(i.Created), millis(i.Pushed), millis(i.Updated), millis(i.FirstSeen),
+			},
+		})
 	}
-	return rows, nil
+	return rows
 }
 
 // applyArtifacts keeps the facts of manifests that are no images, and forgets

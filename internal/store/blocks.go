@@ -15,18 +15,23 @@ import (
 // are in. So the tags of some images of a registry are kept together once more,
 // in a block, with what tells whether an image is visible. A block is derived:
 // it says what the rows of its images say, to every reader, for whoever writes
-// those does it by addImages and changeImages, and the transaction then writes
-// the blocks before it ends.
+// those does it by addImages, changeImages and deleteImages, and the transaction
+// then writes the blocks before it ends.
 
 const (
 	// blockImages and blockBytes are the size up to which images are added to a
-	// block. A row of PostgreSQL fits a page then. Images are changed later, so
-	// a block may be larger.
+	// block. A row of PostgreSQL mostly fits a page then.
 	blockImages = 200
 	blockBytes  = 4_000
-	// sparseBlock is the number of images down to which a block may shrink. Then
-	// they go to the newest one.
-	sparseBlock = blockImages / 8
+	// mostBytes is up to which a block grows when tags are added to its images.
+	// Then those go to the newest one.
+	mostBytes = 4 * blockBytes
+	// leastImages and leastBytes are down to which it shrinks. Then all do, or a
+	// registry would have more and more blocks of ever fewer images.
+	leastImages = blockImages / 8
+	leastBytes  = blockBytes / 8
+	// mostMoved bounds the images that go to other blocks in a transaction.
+	mostMoved = 200
 	// betweenImages is between the tags of two images: no tag has a newline, nor
 	// is one empty.
 	betweenImages = "\n\n"
@@ -39,8 +44,13 @@ type blockImage struct {
 	tags                       string
 }
 
-// writtenColumns are what the blocks have to know of an image that was written.
-const writtenColumns = `registry_id, block, id, repository_id, born, gone, tags_folded`
+// bytesOf is the size of images in a block.
+func bytesOf(images []blockImage) (bytes int) {
+	for _, i := range images {
+		bytes += len(i.tags) + len(betweenImages)
+	}
+	return bytes
+}
 
 // changedBlocks are what a transaction changes of a registry's blocks.
 type changedBlocks struct {
@@ -48,6 +58,7 @@ type changedBlocks struct {
 	known         bool
 	newest        int64
 	images, bytes int
+	moved         int // images that went to it from others
 	// written are the images that were written, by block, nil for deleted ones.
 	written map[int64]map[int64]*blockImage
 }
@@ -61,15 +72,16 @@ func (b *changedBlocks) note(block, id int64, image *blockImage) {
 
 // lockImages has a transaction write images of registries. Until it ends no
 // other one does: each would write blocks without what the other one changed of
-// them. It is called before any of their rows, or that of their account, is
-// locked.
+// them. It comes before the locks of accounts and images.
 func (tx *Tx) lockImages(ctx context.Context, registries ...int64) error {
 	registries = slices.Compact(slices.Sorted(slices.Values(registries)))
 	if tx.blocks == nil {
 		tx.blocks = map[int64]*changedBlocks{}
 	}
 	for _, id := range registries {
-		tx.blocks[id] = &changedBlocks{written: map[int64]map[int64]*blockImage{}}
+		if tx.blocks[id] == nil {
+			tx.blocks[id] = &changedBlocks{written: map[int64]map[int64]*blockImage{}}
+		}
 	}
 	if !tx.db.Postgres() { // has one writer
 		return nil
@@ -78,16 +90,22 @@ func (tx *Tx) lockImages(ctx context.Context, registries ...int64) error {
 	return err
 }
 
-// newestBlock answers the blocks of a locked registry, with the newest one.
-func (tx *Tx) newestBlock(ctx context.Context, registry int64) (*changedBlocks, error) {
+// locked are the blocks of a registry that is locked.
+func (tx *Tx) locked(registry int64) (*changedBlocks, error) {
 	b := tx.blocks[registry]
 	if b == nil {
-		return nil, errNotLocked(registry)
+		return nil, fmt.Errorf("images of registry %d are written without its lock", registry)
 	}
-	if b.known {
-		return b, nil
+	return b, nil
+}
+
+// newestBlock answers the blocks of a locked registry, with the newest one.
+func (tx *Tx) newestBlock(ctx context.Context, registry int64) (*changedBlocks, error) {
+	b, err := tx.locked(registry)
+	if err != nil || b.known {
+		return b, err
 	}
-	err := tx.one(ctx, `SELECT block, images, length(tags) FROM image_blocks WHERE registry_id = $1 ORDER BY block DESC LIMIT 1`,
+	err = tx.one(ctx, `SELECT block, images, octet_length(tags) FROM image_blocks WHERE registry_id = $1 ORDER BY block DESC LIMIT 1`,
 		[]any{registry}, &b.newest, &b.images, &b.bytes)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
@@ -110,42 +128,46 @@ func (tx *Tx) blockFor(ctx context.Context, registry int64, bytes int) (int64, e
 	return b.newest, nil
 }
 
-func errNotLocked(registry int64) error {
-	return fmt.Errorf("images of registry %d are written without its lock", registry)
-}
-
-// newImage is an image to be added: its row, and what its block says of it.
+// newImage is an image to be added: what its block says of it, and the rest of
+// its row.
 type newImage struct {
-	row   []any
-	block int64
 	blockImage
+	rest []any
 }
 
-// addImages adds images to a locked registry, whose rows have some columns, and
-// answers their ids. SQLite tells the id of a row that it was told to add by
-// itself, and does not have to keep a journal of the statement for that.
-func (tx *Tx) addImages(ctx context.Context, registry int64, columns string, images []newImage) (ids []int64, err error) {
-	b := tx.blocks[registry]
-	if b == nil {
-		return nil, errNotLocked(registry)
+// addImages adds images to a locked registry, the rest of whose rows has some
+// columns, and answers their ids in no order. SQLite tells the id of a row by
+// itself; to return it, it would keep a journal of each statement.
+func (tx *Tx) addImages(ctx context.Context, account, registry int64, columns string, images []newImage) (ids []int64, err error) {
+	b, err := tx.locked(registry)
+	if err != nil {
+		return nil, err
 	}
-	rows := make([][]any, len(images))
+	numbers, rows := make([]int64, len(images)), make([][]any, len(images))
 	for n := range images {
-		rows[n] = images[n].row
-	}
-	err = tx.withRows(ctx, `INSERT INTO images (`+columns+`) @ROWS`, rows, func(ctx context.Context, text string, args []any) error {
-		if tx.db.Postgres() {
-			added, err := tx.changeImages(ctx, text, args...)
-			ids = append(ids, added...)
-			return err
+		i := &images[n]
+		if numbers[n], err = tx.blockFor(ctx, registry, len(i.tags)); err != nil {
+			return nil, err
 		}
-		id, err := tx.insert(ctx, text, args)
-		i := &images[len(ids)]
-		i.id = id
-		b.note(i.block, id, &i.blockImage)
-		ids = append(ids, id)
-		return err
-	})
+		rows[n] = append([]any{account, registry, i.repository, i.born, numbers[n], i.tags}, i.rest...)
+	}
+	err = tx.withRows(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, block, tags_folded, `+columns+`) @ROWS`, rows,
+		func(ctx context.Context, text string, args []any) error {
+			if tx.db.Postgres() {
+				added, err := tx.changeImages(ctx, text, args...)
+				ids = append(ids, added...)
+				return err
+			}
+			id, err := tx.insert(ctx, text, args)
+			if err != nil {
+				return err
+			}
+			n := len(ids)
+			images[n].id = id
+			b.note(numbers[n], id, &images[n].blockImage)
+			ids = append(ids, id)
+			return nil
+		})
 	return ids, err
 }
 
@@ -158,35 +180,42 @@ func (tx *Tx) insert(ctx context.Context, query string, args []any) (int64, erro
 	return res.LastInsertId()
 }
 
-// changeImages runs a statement that changes or deletes images of locked
-// registries, and answers the ids of those.
+// changeImages runs a statement that changes images of locked registries, and
+// answers their ids.
 func (tx *Tx) changeImages(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
-	deletes := strings.HasPrefix(statement, "DELETE")
+	return tx.writeImages(ctx, func(b *changedBlocks, block int64, i *blockImage) { b.note(block, i.id, i) }, statement, args...)
+}
+
+// deleteImages is changeImages for a statement that deletes them.
+func (tx *Tx) deleteImages(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
+	return tx.writeImages(ctx, func(b *changedBlocks, block int64, i *blockImage) { b.note(block, i.id, nil) }, statement, args...)
+}
+
+// writtenColumns are what the blocks have to know of an image that was written.
+const writtenColumns = `registry_id, block, id, repository_id, born, gone, tags_folded`
+
+func (tx *Tx) writeImages(ctx context.Context, note func(*changedBlocks, int64, *blockImage), statement string, args ...any) (ids []int64, err error) {
 	err = each(ctx, tx, func(row scanner) error {
-		var registry, number int64
-		i := &blockImage{}
-		if err := row.Scan(&registry, &number, &i.id, &i.repository, &i.born, &i.gone, &i.tags); err != nil {
+		var registry, block int64
+		var i blockImage
+		if err := row.Scan(&registry, &block, &i.id, &i.repository, &i.born, &i.gone, &i.tags); err != nil {
 			return err
 		}
-		b := tx.blocks[registry]
-		if b == nil {
-			return errNotLocked(registry)
+		b, err := tx.locked(registry)
+		if err != nil {
+			return err
 		}
-		id := i.id
-		ids = append(ids, id)
-		if deletes {
-			i = nil
-		}
-		b.note(number, id, i)
+		note(b, block, &i)
+		ids = append(ids, i.id)
 		return nil
 	}, statement+` RETURNING `+writtenColumns, args...)
 	return ids, err
 }
 
-// changeImagesAmong is changeImages over ids, in chunks.
-func (tx *Tx) changeImagesAmong(ctx context.Context, statement string, args []any, ids []int64) error {
+// amongImages is changeImages or deleteImages over ids, in chunks.
+func amongImages(ctx context.Context, tx *Tx, write func(context.Context, string, ...any) ([]int64, error), statement string, args []any, ids []int64) error {
 	return inChunks(tx, args, ids, func(condition string, args []any) error {
-		_, err := tx.changeImages(ctx, fmt.Sprintf(statement, condition), args...)
+		_, err := write(ctx, fmt.Sprintf(statement, condition), args...)
 		return err
 	})
 }
@@ -202,58 +231,70 @@ func (tx *Tx) writeBlocks(ctx context.Context) error {
 }
 
 func (tx *Tx) writeBlocksOf(ctx context.Context, registry int64, b *changedBlocks) error {
-	if len(b.written) == 0 {
-		return nil
-	}
-	blocks, err := tx.readBlocks(ctx, registry, slices.Sorted(maps.Keys(b.written)))
-	if err != nil {
+	numbers := slices.Sorted(maps.Keys(b.written))
+	blocks, err := tx.readBlocks(ctx, registry, numbers)
+	if err != nil || len(numbers) == 0 {
 		return err
 	}
-	var sparse []int64
-	for number, written := range b.written {
-		had := len(blocks[number])
-		blocks[number] = updated(blocks[number], written)
-		if has := len(blocks[number]); 0 < has && has < had && has <= sparseBlock {
-			sparse = append(sparse, number)
-		}
+	moving := map[int64][]blockImage{}
+	for _, number := range numbers {
+		before := blocks[number]
+		blocks[number] = updated(before, b.written[number])
+		moving[number] = misplaced(before, blocks[number], b.written[number])
 	}
-	slices.Sort(sparse)
-	for _, number := range sparse {
-		if err := tx.moveToNewest(ctx, registry, number, blocks); err != nil {
+	for _, number := range numbers {
+		if err := tx.moveImages(ctx, registry, number, moving[number], blocks); err != nil {
 			return err
 		}
 	}
 	return tx.putBlocks(ctx, registry, blocks)
 }
 
+// misplaced are the images that a block should not have any more: all that are
+// left of one that has shrunk, or those that have made it too large.
+func misplaced(before, after []blockImage, written map[int64]*blockImage) []blockImage {
+	switch bytes := bytesOf(after); {
+	case len(after) < len(before) && len(after) <= leastImages && bytes <= leastBytes:
+		return slices.Clone(after)
+	case len(after) > 1 && bytes > mostBytes:
+		return slices.DeleteFunc(slices.Clone(after), func(i blockImage) bool { return written[i.id] == nil })
+	}
+	return nil
+}
+
 // updated is a block's images with those that were written.
 func updated(images []blockImage, written map[int64]*blockImage) []blockImage {
-	list := make([]blockImage, 0, len(images)+len(written))
+	list, had := make([]blockImage, 0, len(images)+len(written)), make(map[int64]bool, len(images))
 	for _, i := range images {
+		had[i.id] = true
 		if now, changed := written[i.id]; !changed {
 			list = append(list, i)
 		} else if now != nil {
 			list = append(list, *now)
 		}
-		delete(written, i.id)
 	}
 	for _, id := range slices.Sorted(maps.Keys(written)) {
-		if added := written[id]; added != nil {
+		if added := written[id]; added != nil && !had[id] {
 			list = append(list, *added)
 		}
 	}
 	return list
 }
 
-// moveToNewest moves the images that are left of a block to the newest one:
-// else a registry would have more and more blocks of ever fewer images.
-func (tx *Tx) moveToNewest(ctx context.Context, registry, number int64, blocks map[int64][]blockImage) error {
+// moveImages moves images of a block to the newest one, in blocks that are about
+// to be written.
+func (tx *Tx) moveImages(ctx context.Context, registry, number int64, images []blockImage, blocks map[int64][]blockImage) error {
+	if len(images) == 0 {
+		return nil
+	}
 	b, err := tx.newestBlock(ctx, registry)
-	if err != nil || number == b.newest {
+	if err != nil || b.moved+len(images) > mostMoved || number == b.newest && bytesOf(images) <= leastBytes {
 		return err
 	}
+	b.moved += len(images)
+	blocks[number] = slices.DeleteFunc(blocks[number], func(i blockImage) bool { return slices.Contains(images, i) })
 	moved := map[int64][]int64{}
-	for _, i := range blocks[number] {
+	for _, i := range images {
 		to, err := tx.blockFor(ctx, registry, len(i.tags))
 		if err != nil {
 			return err
@@ -267,9 +308,8 @@ func (tx *Tx) moveToNewest(ctx context.Context, registry, number int64, blocks m
 		}
 		blocks[to], moved[to] = append(blocks[to], i), append(moved[to], i.id)
 	}
-	blocks[number] = nil
-	for to, ids := range moved {
-		if err := tx.inRows(ctx, `UPDATE images SET block = $1 WHERE id %s`, []any{to}, ids); err != nil {
+	for _, to := range slices.Sorted(maps.Keys(moved)) {
+		if err := tx.inRows(ctx, `UPDATE images SET block = $1 WHERE id %s`, []any{to}, moved[to]); err != nil {
 			return err
 		}
 	}

@@ -90,6 +90,9 @@ const forget = `UPDATE images SET lacks = CASE WHEN lacks > 1 AND $1 = 1 THEN la
 // answers how many: for a reading that turned out not to be trustworthy.
 func (db *DB) ForgetLacking(ctx context.Context, l *Lease, counted bool, limit int) (forgotten int, err error) {
 	err = db.leased(ctx, l, func(tx *Tx) error {
+		if err := tx.lockImages(ctx, l.Sync.RegistryID); err != nil {
+			return err
+		}
 		n, err := tx.exec(ctx, forget+`(SELECT id FROM images WHERE registry_id = $2 AND lacks > 0 AND lacked = $3 LIMIT $4)`,
 			flag(counted), l.Sync.RegistryID, l.Sync.Generation, limit)
 		forgotten = int(n)

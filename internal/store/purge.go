@@ -131,27 +131,32 @@ func (db *DB) purge(ctx context.Context, step *purgeStep, limit int) (purged int
 	return purged, err
 }
 
+// purgeImages deletes the images that a step finds, in a transaction for each
+// registry.
 func (db *DB) purgeImages(ctx context.Context, step *purgeStep, args []any) (purged int, err error) {
-	var images, registries []int64
+	found := map[int64][]int64{}
 	err = db.View(ctx, func(tx *Tx) error {
 		return each(ctx, tx, func(row scanner) error {
 			var image, registry int64
 			err := row.Scan(&image, &registry)
-			images, registries = append(images, image), append(registries, registry)
+			found[registry] = append(found[registry], image)
 			return err
 		}, step.find, args...)
 	})
-	if err != nil || len(images) == 0 {
-		return 0, err
-	}
-	err = db.Update(ctx, func(tx *Tx) error {
-		if err := tx.lockImages(ctx, registries...); err != nil {
+	for registry, images := range found {
+		var deleted []int64
+		err := db.Update(ctx, func(tx *Tx) (err error) {
+			if err = tx.lockImages(ctx, registry); err != nil {
+				return err
+			}
+			var args []any
+			deleted, err = tx.deleteImages(ctx, fmt.Sprintf(step.query, amongNumbers(tx, &args, images)), args...)
 			return err
+		})
+		if err != nil {
+			return purged, err
 		}
-		args := []any{}
-		deleted, err := tx.changeImages(ctx, fmt.Sprintf(step.query, amongNumbers(tx, &args, images)), args...)
-		purged = len(deleted)
-		return err
-	})
+		purged += len(deleted)
+	}
 	return purged, err
 }

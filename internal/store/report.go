@@ -285,7 +285,7 @@ func (b *reporting) release(ctx context.Context, r *reportedRegistry, p *reporte
 		r.images--
 		p.images--
 		r.note(p, holder, ChangeGone)
-		_, err := b.tx.changeImages(ctx, `DELETE FROM images WHERE id = $1`, holder.id)
+		_, err := b.tx.deleteImages(ctx, `DELETE FROM images WHERE id = $1`, holder.id)
 		return err
 	}
 	r.note(p, holder, ChangeRetagged)
@@ -403,8 +403,7 @@ func (i *reportedImage) addTag(tag string, now time.Time) (dropped []portolan.Ta
 	return dropped, true
 }
 
-// write writes the row. One that is remembered may be purged meanwhile and is
-// then made anew, with the id that it had.
+// write writes the row.
 func (b *reporting) write(ctx context.Context, r *reportedRegistry, p *reportedRepository, i *reportedImage) error {
 	seen := millis(b.tx.Now())
 	if i.id != 0 && !i.changed {
@@ -413,27 +412,22 @@ func (b *reporting) write(ctx context.Context, r *reportedRegistry, p *reportedR
 	}
 	t := textsOf(i.Tags)
 	if i.id != 0 {
-		found, err := b.tx.changeImages(ctx, `UPDATE images SET digest = $1, gone = 0, gone_at = 0, tag = $2, tags = $3, tag_times = $4, tags_folded = $5,
+		_, err := b.tx.changeImages(ctx, `UPDATE images SET digest = $1, gone = 0, gone_at = 0, tag = $2, tags = $3, tag_times = $4, tags_folded = $5,
 				image_id = $6, size = $7, created = $8, updated = $9, last_seen = $10, build = $11 WHERE id = $12`,
 			i.Digest, t.newest, t.names, t.times, t.folded, i.ImageID, i.Size, millis(i.Created), millis(i.Updated), seen, i.build, i.id)
-		if err != nil || len(found) > 0 {
-			return err
-		}
+		return err
 	}
-	block, err := b.tx.blockFor(ctx, r.ID, len(t.folded))
+	ids, err := b.tx.addImages(ctx, r.AccountID, r.ID, `digest, uuid, tag, tags, tag_times, media_type, artifact_type, image_id, size, platforms,
+			created, pushed, updated, first_seen, last_seen, build`,
+		[]newImage{{blockImage: blockImage{repository: p.id, born: reportedGeneration, tags: t.folded}, rest: []any{
+			i.Digest, i.UUID, t.newest, t.names, t.times, "", "", i.ImageID, i.Size, "",
+			millis(i.Created), 0, millis(i.Updated), millis(i.FirstSeen), seen, i.build,
+		}}})
 	if err != nil {
 		return err
 	}
-	ids, err := b.tx.addImages(ctx, r.ID, `account_id, registry_id, repository_id, born, block, digest, uuid, tag, tags, tag_times, tags_folded,
-			media_type, artifact_type, image_id, size, platforms, created, pushed, updated, first_seen, last_seen, build`,
-		[]newImage{{block: block, blockImage: blockImage{repository: p.id, born: reportedGeneration, tags: t.folded}, row: []any{
-			r.AccountID, r.ID, p.id, reportedGeneration, block, i.Digest, i.UUID, t.newest, t.names, t.times, t.folded,
-			"", "", i.ImageID, i.Size, "", millis(i.Created), 0, millis(i.Updated), millis(i.FirstSeen), seen, i.build,
-		}}})
-	if err == nil {
-		i.id = ids[0]
-	}
-	return err
+	i.id = ids[0]
+	return nil
 }
 
 // finish writes the counts, the changes, the entries and the tasks, once each.

@@ -51,7 +51,7 @@ func (db *DB) Revert(ctx context.Context, l *Lease, path string, counted bool, l
 }
 
 func (tx *Tx) revertImages(ctx context.Context, repository, generation int64, counted bool, limit int, r *Reverted) error {
-	born, err := tx.changeImages(ctx, `DELETE FROM images WHERE id IN (SELECT id FROM images WHERE repository_id = $1 AND born = $2 LIMIT $3)`,
+	born, err := tx.deleteImages(ctx, `DELETE FROM images WHERE id IN (SELECT id FROM images WHERE repository_id = $1 AND born = $2 LIMIT $3)`,
 		repository, generation, limit)
 	if err != nil {
 		return err

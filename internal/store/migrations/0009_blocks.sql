@@ -15,13 +15,15 @@ CREATE TABLE image_blocks (
 @POSTGRES ALTER TABLE image_blocks ALTER COLUMN tags SET STORAGE EXTERNAL, ALTER COLUMN heads SET STORAGE EXTERNAL;
 @POSTGRES ALTER TABLE image_blocks SET (toast_tuple_target = 8160);
 
-UPDATE images SET block = x.block FROM (SELECT id, (ROW_NUMBER() OVER (PARTITION BY registry_id ORDER BY id) - 1) / 200 + 1 AS block FROM images) x
-  WHERE x.id = images.id;
+DROP INDEX images_tags;
+DROP INDEX images_many_tags;
+
+UPDATE images SET block = x.block FROM (
+  SELECT id, 1 + SUM(CASE WHEN length(tags_folded) > 18 THEN length(tags_folded) + 2 ELSE 20 END) OVER (PARTITION BY registry_id ORDER BY id) / 4000 AS block
+  FROM images) x WHERE x.id = images.id;
+@POSTGRES ALTER TABLE images ALTER COLUMN block DROP DEFAULT;
 
 INSERT INTO image_blocks (registry_id, block, newest, retired, images, tags, heads)
 SELECT registry_id, block, MAX(born), SUM(CASE WHEN gone > 0 THEN 1 ELSE 0 END), count(*), string_agg(tags_folded, @NL || @NL ORDER BY id),
   string_agg(id || ' ' || repository_id || ' ' || born || ' ' || gone, @NL ORDER BY id)
-FROM images GROUP BY registry_id, block;
-
-DROP INDEX images_tags;
-DROP INDEX images_many_tags
+FROM images GROUP BY registry_id, block
