@@ -29,7 +29,10 @@ type KeptImage struct {
 	portolan.Image
 }
 
-const imageColumns = `uuid, digest, tags, tag_times, media_type, artifact_type, image_id, size, platforms, created, pushed, updated, first_seen`
+const (
+	imageColumns = `uuid, ` + imageFacts
+	imageFacts   = `digest, tags, tag_times, media_type, artifact_type, image_id, size, platforms, created, pushed, updated, first_seen`
+)
 
 // imageTargets are where imageColumns are scanned into; finish completes the
 // image afterwards.
@@ -223,7 +226,7 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 		rows += changes[i].Rows()
 	}
 	var done *Tx
-	err := db.leased(ctx, l, func(tx *Tx) error {
+	err := db.leasedImages(ctx, l, func(tx *Tx) error {
 		done = tx
 		if err := tx.apply(ctx, l.Sync, changes, counts); err != nil {
 			return fmt.Errorf("apply changes of %d repositories: %w", len(changes), err)

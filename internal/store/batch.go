@@ -12,9 +12,6 @@ import (
 // apply writes changes of different repositories together: a statement costs as
 // much as some rows, and on PostgreSQL a round trip.
 func (tx *Tx) apply(ctx context.Context, s *portolan.Sync, changes []Change, counts bool) error {
-	if err := tx.lockImages(ctx, s.RegistryID); err != nil {
-		return err
-	}
 	ids, err := tx.repositories(ctx, s, changes)
 	if err != nil {
 		return err
@@ -106,7 +103,7 @@ func (tx *Tx) applyImages(ctx context.Context, s *portolan.Sync, changes []Chang
 		replace, drop, seen = append(replace, c.Replace...), append(drop, c.Drop...), append(seen, c.Seen...)
 		lack[flag(c.Denied)] = append(lack[flag(c.Denied)], c.Lack...)
 	}
-	if _, err := tx.addImages(ctx, s.AccountID, s.RegistryID, `tag, `+imageColumns, images); err != nil {
+	if err := tx.addImages(ctx, s.AccountID, s.RegistryID, `tag, `+imageFacts, images); err != nil {
 		return err
 	}
 	if err := tx.retire(ctx, s.Generation, replace, true); err != nil {
@@ -133,8 +130,9 @@ func appendImages(rows []newImage, s *portolan.Sync, repository int64, list []po
 		t := textsOf(i.Tags)
 		rows = append(rows, newImage{
 			blockImage: blockImage{repository: repository, born: s.Generation, tags: t.folded},
+			uuid:       i.UUID,
 			rest: []any{
-				t.newest, i.UUID, i.Digest, t.names, t.times, i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
+				t.newest, i.Digest, t.names, t.times, i.MediaType, i.ArtifactType, i.ImageID, i.Size, strings.Join(i.Platforms, ","),
 				millis(i.Created), millis(i.Pushed), millis(i.Updated), millis(i.FirstSeen),
 			},
 		})

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -54,13 +53,15 @@ func bytesOf(images []blockImage) (bytes int) {
 
 // changedBlocks are what a transaction changes of a registry's blocks.
 type changedBlocks struct {
-	// The newest block, to which images are added.
-	known         bool
-	newest        int64
-	images, bytes int
-	moved         int // images that went to it from others
+	// The newest block, to which images are added, and the newest there was.
+	known           bool
+	newest, started int64
+	images, bytes   int
+	moved           int // images that went to it from others
 	// written are the images that were written, by block, nil for deleted ones.
 	written map[int64]map[int64]*blockImage
+	// read are the images of the blocks that were read.
+	read map[int64][]blockImage
 }
 
 func (b *changedBlocks) note(block, id int64, image *blockImage) {
@@ -75,19 +76,24 @@ func (b *changedBlocks) note(block, id int64, image *blockImage) {
 // them. It comes before the locks of accounts and images.
 func (tx *Tx) lockImages(ctx context.Context, registries ...int64) error {
 	registries = slices.Compact(slices.Sorted(slices.Values(registries)))
-	if tx.blocks == nil {
-		tx.blocks = map[int64]*changedBlocks{}
-	}
-	for _, id := range registries {
-		if tx.blocks[id] == nil {
-			tx.blocks[id] = &changedBlocks{written: map[int64]map[int64]*blockImage{}}
-		}
-	}
+	tx.noteBlocks(registries...)
 	if !tx.db.Postgres() { // has one writer
 		return nil
 	}
 	_, err := tx.exec(ctx, `SELECT pg_advisory_xact_lock(-id) FROM unnest($1::bigint[]) id`, registries)
 	return err
+}
+
+// noteBlocks is for registries that are locked.
+func (tx *Tx) noteBlocks(registries ...int64) {
+	if tx.blocks == nil {
+		tx.blocks = map[int64]*changedBlocks{}
+	}
+	for _, id := range registries {
+		if tx.blocks[id] == nil {
+			tx.blocks[id] = &changedBlocks{written: map[int64]map[int64]*blockImage{}, read: map[int64][]blockImage{}}
+		}
+	}
 }
 
 // locked are the blocks of a registry that is locked.
@@ -105,13 +111,14 @@ func (tx *Tx) newestBlock(ctx context.Context, registry int64) (*changedBlocks, 
 	if err != nil || b.known {
 		return b, err
 	}
-	err = tx.one(ctx, `SELECT block, images, octet_length(tags) FROM image_blocks WHERE registry_id = $1 ORDER BY block DESC LIMIT 1`,
-		[]any{registry}, &b.newest, &b.images, &b.bytes)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, err
+	err = b.readFrom(ctx, tx, `registry_id = $1 ORDER BY block DESC LIMIT 1`, registry)
+	for number, images := range b.read {
+		if number >= b.newest {
+			b.newest, b.images, b.bytes = number, len(images), bytesOf(images)
+		}
 	}
-	b.known = true
-	return b, nil
+	b.started, b.known = b.newest, err == nil
+	return b, err
 }
 
 // blockFor answers the block to which an image of a locked registry is added,
@@ -129,46 +136,51 @@ func (tx *Tx) blockFor(ctx context.Context, registry int64, bytes int) (int64, e
 }
 
 // newImage is an image to be added: what its block says of it, and the rest of
-// its row.
+// its row. Its id is told when it is added.
 type newImage struct {
 	blockImage
+	uuid string
 	rest []any
 }
 
 // addImages adds images to a locked registry, the rest of whose rows has some
-// columns, and answers their ids in no order. SQLite tells the id of a row by
-// itself; to return it, it would keep a journal of each statement.
-func (tx *Tx) addImages(ctx context.Context, account, registry int64, columns string, images []newImage) (ids []int64, err error) {
+// columns. SQLite tells the id of a row by itself; to return it, it would keep a
+// journal of each statement.
+func (tx *Tx) addImages(ctx context.Context, account, registry int64, columns string, images []newImage) error {
 	b, err := tx.locked(registry)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	numbers, rows := make([]int64, len(images)), make([][]any, len(images))
+	numbers, rows, at := make([]int64, len(images)), make([][]any, len(images)), make(map[string]int, len(images))
 	for n := range images {
 		i := &images[n]
 		if numbers[n], err = tx.blockFor(ctx, registry, len(i.tags)); err != nil {
-			return nil, err
+			return err
 		}
-		rows[n] = append([]any{account, registry, i.repository, i.born, numbers[n], i.tags}, i.rest...)
+		rows[n] = append([]any{account, registry, i.repository, i.born, numbers[n], i.tags, i.uuid}, i.rest...)
+		at[i.uuid] = n
 	}
-	err = tx.withRows(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, block, tags_folded, `+columns+`) @ROWS`, rows,
+	added := func(n int, id int64) {
+		images[n].id = id
+		b.note(numbers[n], id, &images[n].blockImage)
+	}
+	next := 0
+	return tx.withRows(ctx, `INSERT INTO images (account_id, registry_id, repository_id, born, block, tags_folded, uuid, `+columns+`) @ROWS`, rows,
 		func(ctx context.Context, text string, args []any) error {
-			if tx.db.Postgres() {
-				added, err := tx.changeImages(ctx, text, args...)
-				ids = append(ids, added...)
+			if !tx.db.Postgres() {
+				id, err := tx.insert(ctx, text, args)
+				added(next, id)
+				next++
 				return err
 			}
-			id, err := tx.insert(ctx, text, args)
-			if err != nil {
+			return each(ctx, tx, func(row scanner) error {
+				var id int64
+				var uuid string
+				err := row.Scan(&id, &uuid)
+				added(at[uuid], id)
 				return err
-			}
-			n := len(ids)
-			images[n].id = id
-			b.note(numbers[n], id, &images[n].blockImage)
-			ids = append(ids, id)
-			return nil
+			}, text+` RETURNING id, uuid`, args...)
 		})
-	return ids, err
 }
 
 // insert adds a row to a table of SQLite and answers its id.
@@ -232,22 +244,24 @@ func (tx *Tx) writeBlocks(ctx context.Context) error {
 
 func (tx *Tx) writeBlocksOf(ctx context.Context, registry int64, b *changedBlocks) error {
 	numbers := slices.Sorted(maps.Keys(b.written))
-	blocks, err := tx.readBlocks(ctx, registry, numbers)
-	if err != nil || len(numbers) == 0 {
+	if err := b.readThese(ctx, tx, registry, numbers); err != nil {
 		return err
 	}
 	moving := map[int64][]blockImage{}
 	for _, number := range numbers {
-		before := blocks[number]
-		blocks[number] = updated(before, b.written[number])
-		moving[number] = misplaced(before, blocks[number], b.written[number])
+		before := b.read[number]
+		b.read[number] = updated(before, b.written[number])
+		moving[number] = misplaced(before, b.read[number], b.written[number])
 	}
 	for _, number := range numbers {
-		if err := tx.moveImages(ctx, registry, number, moving[number], blocks); err != nil {
+		to, err := tx.moveImages(ctx, registry, number, moving[number])
+		if err != nil {
 			return err
 		}
+		numbers = append(numbers, to...)
 	}
-	return tx.putBlocks(ctx, registry, blocks)
+	slices.Sort(numbers)
+	return tx.putBlocks(ctx, registry, b, slices.Compact(numbers))
 }
 
 // misplaced are the images that a block should not have any more: all that are
@@ -281,73 +295,73 @@ func updated(images []blockImage, written map[int64]*blockImage) []blockImage {
 	return list
 }
 
-// moveImages moves images of a block to the newest one, in blocks that are about
-// to be written.
-func (tx *Tx) moveImages(ctx context.Context, registry, number int64, images []blockImage, blocks map[int64][]blockImage) error {
+// moveImages moves images of a block to the newest one, and answers the blocks
+// to which they went. If they are too many, they stay until it is written again.
+func (tx *Tx) moveImages(ctx context.Context, registry, number int64, images []blockImage) (to []int64, err error) {
 	if len(images) == 0 {
-		return nil
+		return nil, nil
 	}
 	b, err := tx.newestBlock(ctx, registry)
 	if err != nil || b.moved+len(images) > mostMoved || number == b.newest && bytesOf(images) <= leastBytes {
-		return err
+		return nil, err
 	}
 	b.moved += len(images)
-	blocks[number] = slices.DeleteFunc(blocks[number], func(i blockImage) bool { return slices.Contains(images, i) })
+	b.read[number] = slices.DeleteFunc(b.read[number], func(i blockImage) bool { return slices.Contains(images, i) })
 	moved := map[int64][]int64{}
 	for _, i := range images {
-		to, err := tx.blockFor(ctx, registry, len(i.tags))
+		newest, err := tx.blockFor(ctx, registry, len(i.tags))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if _, known := blocks[to]; !known {
-			found, err := tx.readBlocks(ctx, registry, []int64{to})
-			if err != nil {
-				return err
-			}
-			blocks[to] = found[to]
-		}
-		blocks[to], moved[to] = append(blocks[to], i), append(moved[to], i.id)
+		b.read[newest], moved[newest] = append(b.read[newest], i), append(moved[newest], i.id)
 	}
-	for _, to := range slices.Sorted(maps.Keys(moved)) {
-		if err := tx.inRows(ctx, `UPDATE images SET block = $1 WHERE id %s`, []any{to}, moved[to]); err != nil {
+	to = slices.Sorted(maps.Keys(moved))
+	for _, newest := range to {
+		if err := tx.inRows(ctx, `UPDATE images SET block = $1 WHERE id %s`, []any{newest}, moved[newest]); err != nil {
+			return nil, err
+		}
+	}
+	return to, nil
+}
+
+// readThese reads blocks of a registry by number that were not read before.
+func (b *changedBlocks) readThese(ctx context.Context, tx *Tx, registry int64, numbers []int64) error {
+	wanted := slices.DeleteFunc(slices.Clone(numbers), func(number int64) bool { return b.has(number) || b.known && number > b.started })
+	for part := range slices.Chunk(wanted, fetchBatch) {
+		args := []any{registry}
+		if err := b.readFrom(ctx, tx, `registry_id = $1 AND block `+amongNumbers(tx, &args, part), args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readBlocks answers blocks of a registry by number; those that there are not
-// are left out.
-func (tx *Tx) readBlocks(ctx context.Context, registry int64, numbers []int64) (map[int64][]blockImage, error) {
-	blocks := make(map[int64][]blockImage, len(numbers))
-	for part := range slices.Chunk(numbers, fetchBatch) {
-		args := []any{registry}
-		err := each(ctx, tx, func(row scanner) error {
-			var number int64
-			var tags, heads string
-			err := row.Scan(&number, &tags, &heads)
-			if err != nil {
-				return err
-			}
-			blocks[number], err = blockOf(tags, heads)
-			return err
-		}, `SELECT block, tags, heads FROM image_blocks WHERE registry_id = $1 AND block `+amongNumbers(tx, &args, part), args...)
-		if err != nil {
-			return nil, err
+func (b *changedBlocks) has(number int64) bool {
+	_, read := b.read[number]
+	return read
+}
+
+func (b *changedBlocks) readFrom(ctx context.Context, tx *Tx, where string, args ...any) error {
+	return each(ctx, tx, func(row scanner) error {
+		var number int64
+		var tags, heads string
+		err := row.Scan(&number, &tags, &heads)
+		if err == nil && !b.has(number) {
+			b.read[number], err = blockOf(tags, heads)
 		}
-	}
-	return blocks, nil
+		return err
+	}, `SELECT block, tags, heads FROM image_blocks WHERE `+where, args...)
 }
 
 // putBlocks writes blocks of a registry, and deletes those without images.
-func (tx *Tx) putBlocks(ctx context.Context, registry int64, blocks map[int64][]blockImage) error {
+func (tx *Tx) putBlocks(ctx context.Context, registry int64, b *changedBlocks, numbers []int64) error {
 	var rows [][]any
 	var empty []int64
-	for _, number := range slices.Sorted(maps.Keys(blocks)) {
-		if len(blocks[number]) == 0 {
+	for _, number := range numbers {
+		if len(b.read[number]) == 0 {
 			empty = append(empty, number)
 		} else {
-			rows = append(rows, blockRow(registry, number, blocks[number]))
+			rows = append(rows, blockRow(registry, number, b.read[number]))
 		}
 	}
 	if _, err := tx.insertMany(ctx, `INSERT INTO image_blocks (registry_id, block, newest, retired, images, tags, heads)`, rows,
@@ -355,13 +369,10 @@ func (tx *Tx) putBlocks(ctx context.Context, registry int64, blocks map[int64][]
 			tags = excluded.tags, heads = excluded.heads`); err != nil {
 		return err
 	}
-	for part := range slices.Chunk(empty, fetchBatch) {
-		args := []any{registry}
-		if _, err := tx.exec(ctx, `DELETE FROM image_blocks WHERE registry_id = $1 AND block `+amongNumbers(tx, &args, part), args...); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inChunks(tx, []any{registry}, empty, func(condition string, args []any) error {
+		_, err := tx.exec(ctx, `DELETE FROM image_blocks WHERE registry_id = $1 AND block `+condition, args...)
+		return err
+	})
 }
 
 func blockRow(registry, number int64, images []blockImage) []any {

@@ -43,10 +43,7 @@ type Believe struct{ New, Denied bool }
 // are believed gone, and answers how many. Called until it answers 0. before
 // saves the lease with the new counts in the same transaction.
 func (db *DB) RetireLacking(ctx context.Context, l *Lease, b Believe, limit int, before func(retired int) error) (retired int, err error) {
-	err = db.leased(ctx, l, func(tx *Tx) error {
-		if err := tx.lockImages(ctx, l.Sync.RegistryID); err != nil {
-			return err
-		}
+	err = db.leasedImages(ctx, l, func(tx *Tx) error {
 		type lacking struct{ row, repository int64 }
 		list, err := collect(ctx, tx, func(row scanner) (x lacking, err error) { return x, row.Scan(&x.row, &x.repository) },
 			`SELECT id, repository_id FROM images WHERE registry_id = $1 AND lacks > 0 AND lacked = $2
@@ -89,10 +86,7 @@ const forget = `UPDATE images SET lacks = CASE WHEN lacks > 1 AND $1 = 1 THEN la
 // ForgetLacking takes back what a reading lacked, up to limit rows a call, and
 // answers how many: for a reading that turned out not to be trustworthy.
 func (db *DB) ForgetLacking(ctx context.Context, l *Lease, counted bool, limit int) (forgotten int, err error) {
-	err = db.leased(ctx, l, func(tx *Tx) error {
-		if err := tx.lockImages(ctx, l.Sync.RegistryID); err != nil {
-			return err
-		}
+	err = db.leasedImages(ctx, l, func(tx *Tx) error {
 		n, err := tx.exec(ctx, forget+`(SELECT id FROM images WHERE registry_id = $2 AND lacks > 0 AND lacked = $3 LIMIT $4)`,
 			flag(counted), l.Sync.RegistryID, l.Sync.Generation, limit)
 		forgotten = int(n)

@@ -417,17 +417,17 @@ func (b *reporting) write(ctx context.Context, r *reportedRegistry, p *reportedR
 			i.Digest, t.newest, t.names, t.times, t.folded, i.ImageID, i.Size, millis(i.Created), millis(i.Updated), seen, i.build, i.id)
 		return err
 	}
-	ids, err := b.tx.addImages(ctx, r.AccountID, r.ID, `digest, uuid, tag, tags, tag_times, media_type, artifact_type, image_id, size, platforms,
-			created, pushed, updated, first_seen, last_seen, build`,
-		[]newImage{{blockImage: blockImage{repository: p.id, born: reportedGeneration, tags: t.folded}, rest: []any{
-			i.Digest, i.UUID, t.newest, t.names, t.times, "", "", i.ImageID, i.Size, "",
+	added := []newImage{{
+		blockImage: blockImage{repository: p.id, born: reportedGeneration, tags: t.folded}, uuid: i.UUID,
+		rest: []any{
+			i.Digest, t.newest, t.names, t.times, "", "", i.ImageID, i.Size, "",
 			millis(i.Created), 0, millis(i.Updated), millis(i.FirstSeen), seen, i.build,
-		}}})
-	if err != nil {
-		return err
-	}
-	i.id = ids[0]
-	return nil
+		},
+	}}
+	err := b.tx.addImages(ctx, r.AccountID, r.ID, `digest, tag, tags, tag_times, media_type, artifact_type, image_id, size, platforms,
+			created, pushed, updated, first_seen, last_seen, build`, added)
+	i.id = added[0].id
+	return err
 }
 
 // finish writes the counts, the changes, the entries and the tasks, once each.

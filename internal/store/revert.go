@@ -21,11 +21,8 @@ type Reverted struct {
 // until it answers no rows; the last call corrects the counts. before saves
 // the lease with what was taken back, in the same transaction.
 func (db *DB) Revert(ctx context.Context, l *Lease, path string, counted bool, limit int, before func(Reverted) error) (r Reverted, err error) {
-	err = db.leased(ctx, l, func(tx *Tx) error {
+	err = db.leasedImages(ctx, l, func(tx *Tx) error {
 		r = Reverted{}
-		if err := tx.lockImages(ctx, l.Sync.RegistryID); err != nil {
-			return err
-		}
 		var id int64
 		err := tx.one(ctx, `SELECT id FROM repositories WHERE registry_id = $1 AND path = $2`, []any{l.Sync.RegistryID, path}, &id)
 		if errors.Is(err, ErrNotFound) {

@@ -173,8 +173,17 @@ var errStale = errors.New("an earlier write of this slice failed")
 // leased runs a writing transaction of a reading: it proves that the lease is
 // still held, and saves the plan and the ledger with whatever fn writes.
 func (db *DB) leased(ctx context.Context, l *Lease, fn func(*Tx) error) error {
+	return db.holding(ctx, l, (*Tx).hold, fn)
+}
+
+// leasedImages is leased for what writes images of the registry.
+func (db *DB) leasedImages(ctx context.Context, l *Lease, fn func(*Tx) error) error {
+	return db.holding(ctx, l, (*Tx).holdImages, fn)
+}
+
+func (db *DB) holding(ctx context.Context, l *Lease, hold func(*Tx, context.Context, *Lease) error, fn func(*Tx) error) error {
 	err := db.Update(ctx, func(tx *Tx) error {
-		if err := tx.hold(ctx, l); err != nil {
+		if err := hold(tx, ctx, l); err != nil {
 			return err
 		}
 		return fn(tx)
@@ -244,7 +253,15 @@ func (tx *Tx) showSyncing(ctx context.Context, account, registry int64) error {
 
 // hold proves that the lease is still held, prolongs it and saves the plan and
 // the ledger.
-func (tx *Tx) hold(ctx context.Context, l *Lease) error {
+func (tx *Tx) hold(ctx context.Context, l *Lease) error { return tx.holdAnd(ctx, l, ``) }
+
+// holdImages is hold and lockImages, in one round trip.
+func (tx *Tx) holdImages(ctx context.Context, l *Lease) error {
+	tx.noteBlocks(l.Sync.RegistryID)
+	return tx.holdAnd(ctx, l, `@HOLDIMAGES`)
+}
+
+func (tx *Tx) holdAnd(ctx context.Context, l *Lease, and string) error {
 	if l.stale {
 		return errStale
 	}
@@ -252,7 +269,7 @@ func (tx *Tx) hold(ctx context.Context, l *Lease) error {
 	if err != nil {
 		return err
 	}
-	n, err := tx.exec(ctx, `UPDATE syncs SET lease_until = $1, plan = $2, ledger = $3 WHERE id = $4 AND lease_owner = $5 AND status = 'running'`,
+	n, err := tx.exec(ctx, `UPDATE syncs SET lease_until = $1, plan = $2, ledger = $3 WHERE id = $4 AND lease_owner = $5 AND status = 'running' `+and,
 		millis(tx.Now().Add(l.ttl)), string(l.Plan), string(ledger), l.Sync.ID, l.owner)
 	if err == nil && n == 0 {
 		return ErrLeaseLost
