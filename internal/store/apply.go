@@ -236,7 +236,7 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 	if err == nil {
 		db.pace.took(rows, done.held)
 		db.grown(ctx, &db.growth, rows, "images", "repositories", "artifacts", "image_blocks")
-		db.checkpoint(ctx, rows)
+		db.checkpoint(ctx, rows+blockRows*done.blocksPut)
 	}
 	return err
 }

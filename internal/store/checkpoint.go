@@ -14,6 +14,9 @@ const (
 	autocheckpoint  = 8_000
 )
 
+// blockRows is how many rows a block counts for, by the pages that it takes.
+const blockRows = 4
+
 // checkpoints counts the rows since the last checkpoint.
 type checkpoints struct{ rows atomic.Int64 }
 

@@ -161,9 +161,9 @@ func (c *Criteria) byTag() bool {
 	tag := false
 	for _, t := range c.Terms {
 		switch t.Field {
-		case FieldTag:
+		case FieldTag, FieldTagIs:
 			tag = true
-		case FieldTagIs, FieldDigest, FieldUUID, FieldImageID, FieldRepo:
+		case FieldDigest, FieldUUID, FieldImageID, FieldRepo:
 			return false
 		default:
 		}

@@ -51,6 +51,7 @@ type DB struct {
 	sieve       *sieve   // nil on PostgreSQL
 	durable     *durable // nil on PostgreSQL
 	recent      int      // recentImages
+	verified    int      // maxVerified
 	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
 	writing, reading *prepared
 }
@@ -74,7 +75,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, now: o.Now, held: o.Held, recent: recentImages}
+	db := &DB{dialect: d, now: o.Now, held: o.Held, recent: recentImages, verified: maxVerified}
 	db.trails.max, db.matches.max = maxTrails, maxMatches
 	if db.now == nil {
 		db.now = time.Now
@@ -145,6 +146,8 @@ type Tx struct {
 	writes  bool
 	touched map[int64]bool
 	blocks  map[int64]*changedBlocks // by registry, of those that are locked
+
+	blocksPut int // how many blocks were written, to be read when it has ended
 
 	prepared *prepared
 	own      map[string]*sql.Stmt // prepared statements of the transaction

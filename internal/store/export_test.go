@@ -23,6 +23,9 @@ func (db *DB) CheckBlocks(ctx context.Context) error {
 	})
 }
 
+// VerifyOnly sets of how many images the rows are looked at for a whole tag.
+func (db *DB) VerifyOnly(images int) { db.verified = images }
+
 // RecentOnly sets how many images are looked at for the values of a field.
 func (db *DB) RecentOnly(images int) { db.recent = images }
 

@@ -260,22 +260,3 @@ func (tx *Tx) recentValues(ctx context.Context, account int64, column, containin
 	}
 	return list, err
 }
-
-// Recount counts a registry's visible images row by row, for checks: it must
-// equal ImageCount. That blocks say what rows say is checked too.
-func (db *DB) Recount(ctx context.Context, registry int64) (images, inRepositories, kept int, err error) {
-	err = db.View(ctx, func(tx *Tx) error {
-		if err := tx.checkBlocks(ctx, registry); err != nil {
-			return err
-		}
-		if err := tx.one(ctx, `SELECT count(*)`+fromImages+` WHERE i.registry_id = $1 AND `+visibleImage, []any{registry}, &images); err != nil {
-			return err
-		}
-		if err := tx.one(ctx, `SELECT COALESCE(SUM(`+publishedCount+`), 0)`+fromRepositories+` WHERE p.registry_id = $1 AND `+visibleRepository,
-			[]any{registry}, &inRepositories); err != nil {
-			return err
-		}
-		return tx.one(ctx, `SELECT image_count FROM registries WHERE id = $1`, []any{registry}, &kept)
-	})
-	return images, inRepositories, kept, err
-}

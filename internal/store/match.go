@@ -66,8 +66,9 @@ type place struct {
 	mark
 }
 
-// pageOf answers a page of the images of a few repositories.
-func (w *imageWalk) pageOf(ctx context.Context, ids []int64, offset, limit int) (list []portolan.Image, total int, err error) {
+// pageAmong answers a page of the images of which a column is among some ids
+// and for which the criteria of images hold.
+func (w *imageWalk) pageAmong(ctx context.Context, column string, ids []int64, offset, limit int) (list []portolan.Image, total int, err error) {
 	var all []place
 	c := w.criteria.part(Field.ofImage)
 	for part := range slices.Chunk(ids, fetchBatch) {
@@ -76,7 +77,7 @@ func (w *imageWalk) pageOf(ctx context.Context, ids []int64, offset, limit int) 
 		found, err := collect(ctx, w.tx, func(row scanner) (p place, err error) {
 			return p, row.Scan(&p.id, &p.updated, &p.uuid)
 		}, `SELECT i.id, i.updated, i.uuid FROM images i JOIN registries r ON r.id = i.registry_id
-			WHERE i.repository_id `+in+` AND `+visibleImage+c.where(&args), args...)
+			WHERE `+column+` `+in+` AND `+visibleImage+c.where(&args), args...)
 		if err != nil {
 			return nil, 0, err
 		}

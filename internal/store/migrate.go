@@ -73,8 +73,8 @@ func (tx *Tx) step(ctx context.Context, file string, version, newest int) error 
 		return err
 	}
 	for statement := range strings.SplitSeq(string(text), ";\n") {
-		if line := tx.db.dialect.text(strings.TrimSpace(statement)); line == "" || strings.HasPrefix(line, "--") && !strings.Contains(line, "\n") {
-			continue // one of the other database
+		if empty(tx.db.dialect.text(statement)) { // one of the other database
+			continue
 		}
 		if _, err := tx.exec(ctx, statement); err != nil {
 			return err
@@ -82,4 +82,14 @@ func (tx *Tx) step(ctx context.Context, file string, version, newest int) error 
 	}
 	_, err = tx.exec(ctx, `INSERT INTO schema_version (version) VALUES ($1)`, version)
 	return err
+}
+
+// empty reports whether a statement has nothing but comments.
+func empty(statement string) bool {
+	for line := range strings.Lines(statement) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "--") {
+			return false
+		}
+	}
+	return true
 }

@@ -34,9 +34,9 @@ func purgeSteps() []purgeStep {
 		{`UPDATE syncs SET staging = 0 WHERE id IN (SELECT s.id FROM syncs s WHERE s.staging = 1 AND s.ended > 0 AND s.ended <= $1
 			AND NOT EXISTS (SELECT 1 FROM sync_repositories w WHERE w.sync_id = s.id)
 			AND NOT EXISTS (SELECT 1 FROM sync_rows w WHERE w.sync_id = s.id) LIMIT $2)`, plain, ``},
-		{deleteGone, plain, `SELECT i.id, r.id FROM registries r JOIN images i ON i.registry_id = r.id
+		{purgeGone, plain, `SELECT i.id, r.id FROM registries r JOIN images i ON i.registry_id = r.id
 			WHERE i.superseded = 1 AND i.gone <= r.published AND CAST($1 AS BIGINT) > 0 LIMIT $2`},
-		{deleteGone, plain, `SELECT i.id, r.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
+		{purgeGone, plain, `SELECT i.id, r.id FROM registries r CROSS JOIN images i WHERE i.registry_id = r.id
 			AND i.superseded = 0 AND i.gone_at > 0 AND i.gone_at < $1 - r.persistence_day * 86400000 AND i.gone <= r.published LIMIT $2`},
 		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
@@ -71,7 +71,10 @@ func purgeSteps() []purgeStep {
 		{`DELETE FROM reported_tags WHERE (repository_id, tag) IN (SELECT t.repository_id, t.tag FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN reported_tags t ON t.repository_id = p.id
 			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
-		{deleteImages, ago(portolan.UndoDays), `SELECT i.id, r.id FROM registries r JOIN images i ON i.registry_id = r.id
+		// Without blocks there is nothing to be kept up to date when images go.
+		{`DELETE FROM image_blocks WHERE (registry_id, block) IN (SELECT b.registry_id, b.block FROM registries r JOIN image_blocks b ON b.registry_id = r.id
+			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2)`, ago(portolan.UndoDays), ``},
+		{purgeAny, ago(portolan.UndoDays), `SELECT i.id, r.id FROM registries r JOIN images i ON i.registry_id = r.id
 			WHERE r.deleted > 0 AND r.deleted < $1 LIMIT $2`},
 		{`DELETE FROM artifacts WHERE (repository_id, digest) IN (SELECT a.repository_id, a.digest FROM registries r
 			JOIN repositories p ON p.registry_id = r.id JOIN artifacts a ON a.repository_id = p.id
@@ -92,17 +95,18 @@ func purgeSteps() []purgeStep {
 		{`DELETE FROM registries WHERE id IN (SELECT r.id FROM registries r WHERE r.deleted > 0 AND r.deleted < $1
 			AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM change_sets c WHERE c.registry_id = r.id)
+			AND NOT EXISTS (SELECT 1 FROM image_blocks b WHERE b.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM repositories p WHERE p.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM hints h WHERE h.registry_id = r.id)
 			AND NOT EXISTS (SELECT 1 FROM syncs s WHERE s.registry_id = r.id) LIMIT $2)`, ago(portolan.UndoDays), ``},
 	}
 }
 
-// What is gone may come back while a deletion waits for its row; the condition
-// on the row itself is then looked at once more.
+// What is gone may come back while a deletion waits for the lock of images; the
+// condition on the row itself is then looked at once more.
 const (
-	deleteImages = `DELETE FROM images WHERE id %s`
-	deleteGone   = `DELETE FROM images WHERE gone > 0 AND id %s`
+	purgeAny  = `DELETE FROM images WHERE id %s`
+	purgeGone = `DELETE FROM images WHERE gone > 0 AND id %s`
 )
 
 // Purge deletes rows that are past their time, at most limit in a transaction,
@@ -143,6 +147,9 @@ func (db *DB) purgeImages(ctx context.Context, step *purgeStep, args []any) (pur
 			return err
 		}, step.find, args...)
 	})
+	if err != nil {
+		return 0, err
+	}
 	for registry, images := range found {
 		var deleted []int64
 		err := db.Update(ctx, func(tx *Tx) (err error) {

@@ -10,15 +10,40 @@ import (
 	"portolan"
 )
 
-// maxCollected is how many images that have a tag are sorted in memory.
-const maxCollected = 1_000
+const (
+	// maxCollected is how many images that have a tag are sorted in memory.
+	maxCollected = 1_000
+	// maxVerified is of how many images the rows are looked at for a tag that is
+	// meant exactly.
+	maxVerified = 50_000
+)
+
+// sought are folded texts of which an image must have one in its tags, or as one
+// of them.
+type sought struct {
+	values []string
+	whole  bool
+}
+
+func (t *sought) in(tags string) bool {
+	return slices.ContainsFunc(t.values, func(v string) bool {
+		if !t.whole {
+			return strings.Contains(tags, v)
+		}
+		for one := range strings.SplitSeq(tags, "\n") {
+			if one == v {
+				return true
+			}
+		}
+		return false
+	})
+}
 
 // tagSearch looks for images by tags, in all blocks: a million images take a
 // tenth of a second.
 type tagSearch struct {
 	*imageWalk
-	// tags are what an image must have, one of each list in its tags.
-	tags [][]string
+	sought []sought
 	// repositories are the ids of those that are looked at, in order; nil for all.
 	repositories []int64
 }
@@ -28,25 +53,35 @@ type tagSearch struct {
 func (w *imageWalk) pageByTag(ctx context.Context, offset, limit int) (list []portolan.Image, total int, err error) {
 	s := &tagSearch{imageWalk: w}
 	for _, t := range w.criteria.Terms {
-		if t.Field == FieldTag {
-			s.tags = append(s.tags, foldedAll(t.Values))
+		if t.Field.ofImage() {
+			s.sought = append(s.sought, sought{foldedAll(t.Values), t.Field == FieldTagIs})
 		}
+	}
+	exact, most := w.criteria.has(FieldTagIs), maxCollected
+	if exact {
+		most = w.tx.db.verified
 	}
 	if w.criteria.ofPaths() {
 		if s.repositories, err = s.inPaths(ctx); err != nil {
 			return nil, 0, err
 		}
 	}
-	found, err := s.collect(ctx)
-	if errors.Is(err, errEnough) {
-		if total, err = s.count(ctx); err != nil {
+	found, err := s.collect(ctx, most)
+	switch {
+	case errors.Is(err, errEnough):
+		count := s.count
+		if exact {
+			count = w.count
+		}
+		if total, err = count(ctx); err != nil {
 			return nil, 0, err
 		}
 		list, err = w.read(ctx, nearer(offset, limit, total))
 		return list, total, err
-	}
-	if err != nil {
+	case err != nil:
 		return nil, 0, err
+	case exact: // blocks have tags folded, so the rows decide
+		return w.pageAmong(ctx, `i.id`, found, offset, limit)
 	}
 	list, err = w.tx.imagesByID(ctx, found)
 	start := min(offset, len(list))
@@ -87,13 +122,18 @@ func (s *tagSearch) inPaths(ctx context.Context) ([]int64, error) {
 	return append([]int64{}, ids...), err
 }
 
-// collect answers the ids of the images; errEnough if there are more than are
-// sorted in memory.
-func (s *tagSearch) collect(ctx context.Context) (ids []int64, err error) {
-	err = s.each(ctx, `b.heads`, func(b *searched) error {
+// collect answers the ids of the images; errEnough if there are more than so
+// many. Nor does it look at more blocks, since an image is found in nearly each,
+// and PostgreSQL sends all that it was asked for.
+func (s *tagSearch) collect(ctx context.Context, most int) (ids []int64, err error) {
+	limit, blocks := ``, 0
+	if s.repositories == nil {
+		limit = fmt.Sprintf(` LIMIT %d`, most+1)
+	}
+	err = s.each(ctx, `b.heads`, limit, func(b *searched) error {
 		found, err := s.visible(b)
 		ids = append(ids, found...)
-		if err == nil && len(ids) > maxCollected {
+		if blocks++; err == nil && max(len(ids), blocks) > most {
 			err = errEnough
 		}
 		return err
@@ -101,14 +141,14 @@ func (s *tagSearch) collect(ctx context.Context) (ids []int64, err error) {
 	return ids, err
 }
 
-// count counts the images. Where all of a block are visible, it does without
+// count counts the images that have texts in their tags. Where all of a block are visible, it does without
 // their heads.
 func (s *tagSearch) count(ctx context.Context) (n int, err error) {
 	heads := `CASE WHEN b.newest <= r.published AND b.retired = 0 THEN '' ELSE b.heads END`
 	if s.repositories != nil {
 		heads = `b.heads`
 	}
-	err = s.each(ctx, heads, func(b *searched) error {
+	err = s.each(ctx, heads, ``, func(b *searched) error {
 		if b.heads == "" {
 			n += s.countIn(b.tags)
 			return nil
@@ -126,12 +166,12 @@ type searched struct {
 	tags, heads string
 }
 
-// each hands on the blocks.
-func (s *tagSearch) each(ctx context.Context, heads string, fn func(*searched) error) error {
+// each hands on the blocks, up to a limit.
+func (s *tagSearch) each(ctx context.Context, heads, limit string, fn func(*searched) error) error {
 	registries, args := s.criteria.part(Field.ofRegistry), []any{s.account}
 	where := []string{`r.account_id = $1 AND r.deleted = 0 AND r.image_count > 0 AND b.registry_id = r.id` + registries.where(&args)}
-	for _, values := range s.tags {
-		where = append(where, `(`+anyInBlock(values, &args)+`)`)
+	for _, t := range s.sought {
+		where = append(where, `(`+anyInBlock(t.values, &args)+`)`)
 	}
 	return each(ctx, s.tx, func(row scanner) error {
 		var b searched
@@ -139,7 +179,7 @@ func (s *tagSearch) each(ctx context.Context, heads string, fn func(*searched) e
 			return err
 		}
 		return fn(&b)
-	}, `SELECT r.published, b.tags, `+heads+` FROM registries r CROSS JOIN image_blocks b WHERE `+strings.Join(where, ` AND `), args...)
+	}, `SELECT r.published, b.tags, `+heads+` FROM registries r CROSS JOIN image_blocks b WHERE `+strings.Join(where, ` AND `)+limit, args...)
 }
 
 // visible answers the images of a block that are visible and have the tags.
@@ -162,10 +202,10 @@ func (s *tagSearch) visible(b *searched) (ids []int64, err error) {
 	return ids, nil
 }
 
-// countIn counts the images that have the tags.
+// countIn counts the images of a block that have them.
 func (s *tagSearch) countIn(tags string) (n int) {
-	if len(s.tags) == 1 && len(s.tags[0]) == 1 {
-		return countOne(tags, s.tags[0][0])
+	if len(s.sought) == 1 && len(s.sought[0].values) == 1 {
+		return countOne(tags, s.sought[0].values[0])
 	}
 	for one := range strings.SplitSeq(tags, betweenImages) {
 		if s.wanted(one) {
@@ -192,12 +232,7 @@ func countOne(tags, text string) (n int) {
 }
 
 func (s *tagSearch) wanted(tags string) bool {
-	for _, values := range s.tags {
-		if !slices.ContainsFunc(values, func(v string) bool { return strings.Contains(tags, v) }) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.sought, func(t sought) bool { return !t.in(tags) })
 }
 
 func (s *tagSearch) inRepository(id int64) bool {

@@ -49,7 +49,7 @@ func (w *imageWalk) page(ctx context.Context, offset, limit int) (list []portola
 			return nil, 0, err
 		}
 		if found.few && found.images <= maxCollected {
-			return w.pageOf(ctx, found.ids, offset, limit)
+			return w.pageAmong(ctx, `i.repository_id`, found.ids, offset, limit)
 		}
 	}
 	switch {

@@ -7,11 +7,12 @@ CREATE TABLE image_blocks (
   block BIGINT NOT NULL,
   newest BIGINT NOT NULL,
   retired BIGINT NOT NULL,
-  images BIGINT NOT NULL,
   tags TEXT NOT NULL,
   heads TEXT NOT NULL,
   PRIMARY KEY (registry_id, block)
 );
+-- A row is read whole and often: it stays in its page, and as it is, up to the
+-- size of one.
 @POSTGRES ALTER TABLE image_blocks ALTER COLUMN tags SET STORAGE EXTERNAL, ALTER COLUMN heads SET STORAGE EXTERNAL;
 @POSTGRES ALTER TABLE image_blocks SET (toast_tuple_target = 8160);
 
@@ -23,7 +24,7 @@ UPDATE images SET block = x.block FROM (
   FROM images) x WHERE x.id = images.id;
 @POSTGRES ALTER TABLE images ALTER COLUMN block DROP DEFAULT;
 
-INSERT INTO image_blocks (registry_id, block, newest, retired, images, tags, heads)
-SELECT registry_id, block, MAX(born), SUM(CASE WHEN gone > 0 THEN 1 ELSE 0 END), count(*), string_agg(tags_folded, @NL || @NL ORDER BY id),
+INSERT INTO image_blocks (registry_id, block, newest, retired, tags, heads)
+SELECT registry_id, block, MAX(born), SUM(CASE WHEN gone > 0 THEN 1 ELSE 0 END), string_agg(tags_folded, @NL || @NL ORDER BY id),
   string_agg(id || ' ' || repository_id || ' ' || born || ' ' || gone, @NL ORDER BY id)
 FROM images GROUP BY registry_id, block
