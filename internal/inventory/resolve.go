@@ -18,7 +18,7 @@ const (
 	guardPercent = 20
 	guardFirst   = 10 * time.Minute // until the first reading that may confirm
 	guardSecond  = time.Hour        // until the second
-	resolveBatch = 200
+	resolveBatch = 100
 )
 
 // guard is what a registry remembers of images that are held.

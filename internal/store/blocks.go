@@ -284,12 +284,14 @@ func misplaced(before, after []blockImage, written map[int64]*blockImage) []bloc
 
 // updated is a block's images with those that were written.
 func updated(images []blockImage, written map[int64]*blockImage) []blockImage {
-	list, had := make([]blockImage, 0, len(images)+len(written)), make(map[int64]bool, len(images))
+	list, had := make([]blockImage, 0, len(images)+len(written)), make(map[int64]bool, len(written))
 	for _, i := range images {
-		had[i.id] = true
-		if now, changed := written[i.id]; !changed {
+		now, changed := written[i.id]
+		if !changed {
 			list = append(list, i)
-		} else if now != nil {
+			continue
+		}
+		if had[i.id] = true; now != nil {
 			list = append(list, *now)
 		}
 	}
@@ -384,26 +386,25 @@ func (tx *Tx) putBlocks(ctx context.Context, registry int64, b *changedBlocks, n
 
 func blockRow(registry, number int64, images []blockImage) []any {
 	var newest, retired int64
-	tags, heads := make([]string, len(images)), make([]string, len(images))
+	tags, heads := make([]string, len(images)), make([]byte, 0, 24*len(images))
 	for n, i := range images {
 		newest = max(newest, i.born)
 		if i.gone > 0 {
 			retired++
 		}
-		tags[n], heads[n] = i.tags, i.head()
+		if n > 0 {
+			heads = append(heads, '\n')
+		}
+		tags[n], heads = i.tags, i.appendHead(heads)
 	}
-	return []any{registry, number, newest, retired, strings.Join(tags, betweenImages), strings.Join(heads, "\n")}
+	return []any{registry, number, newest, retired, strings.Join(tags, betweenImages), string(heads)}
 }
 
-func (i *blockImage) head() string {
-	b := make([]byte, 0, 48)
-	for n, number := range []int64{i.id, i.repository, i.born, i.gone} {
-		if n > 0 {
-			b = append(b, ' ')
-		}
-		b = strconv.AppendInt(b, number, 10)
-	}
-	return string(b)
+func (i *blockImage) appendHead(b []byte) []byte {
+	b = append(strconv.AppendInt(b, i.id, 10), ' ')
+	b = append(strconv.AppendInt(b, i.repository, 10), ' ')
+	b = append(strconv.AppendInt(b, i.born, 10), ' ')
+	return strconv.AppendInt(b, i.gone, 10)
 }
 
 // blockOf reads a block's images.
