@@ -252,31 +252,32 @@ func (tx *Tx) retire(ctx context.Context, generation int64, ids []int64, superse
 			return err
 		}
 	}
-	if err := amongImages(ctx, tx, tx.deleteImages, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
+	if _, err := tx.amongRows(ctx, tx.deleteImages, `DELETE FROM images WHERE born = $1 AND id %s`, []any{generation}, ids); err != nil {
 		return err
 	}
-	return amongImages(ctx, tx, tx.changeImages, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
+	_, err := tx.amongRows(ctx, tx.changeImages, `UPDATE images SET gone = $1, gone_at = $2, superseded = $3, lacks = 0, denied = 0 WHERE id %s`,
 		[]any{generation, millis(tx.Now()), flag(superseded)}, ids)
+	return err
 }
 
 // inRows runs a statement over ids, in chunks.
 func (tx *Tx) inRows(ctx context.Context, query string, args []any, ids []int64) error {
-	return inChunks(tx, args, ids, func(condition string, args []any) error {
-		_, err := tx.exec(ctx, fmt.Sprintf(query, condition), args...)
-		return err
-	})
+	_, err := tx.amongRows(ctx, tx.exec, query, args, ids)
+	return err
 }
 
-// inChunks hands on the condition of being among ids, in chunks.
-func inChunks(tx *Tx, args []any, ids []int64, run func(condition string, args []any) error) error {
+// amongRows is inRows by exec, changeImages or deleteImages, and answers how
+// many rows were changed.
+func (tx *Tx) amongRows(ctx context.Context, run func(context.Context, string, ...any) (int64, error), query string, args []any, ids []int64) (changed int64, err error) {
 	const chunk = 256
 	for part := range slices.Chunk(ids, chunk) {
 		a := slices.Clone(args)
-		if err := run(amongNumbers(tx, &a, part), a); err != nil {
-			return err
+		n, err := run(ctx, fmt.Sprintf(query, amongNumbers(tx, &a, part)), a...)
+		if changed += n; err != nil {
+			return changed, err
 		}
 	}
-	return nil
+	return changed, nil
 }
 
 // countStaged changes the number of images that the repository will have when

@@ -196,23 +196,23 @@ func (tx *Tx) insert(ctx context.Context, query string, args []any) (int64, erro
 }
 
 // changeImages runs a statement that changes images of locked registries, and
-// answers their ids.
-func (tx *Tx) changeImages(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
-	return tx.writeImages(ctx, func(b *changedBlocks, block int64, i *blockImage) { b.note(block, i.id, i) }, statement, args...)
+// answers how many.
+func (tx *Tx) changeImages(ctx context.Context, statement string, args ...any) (int64, error) {
+	return tx.writeImages(ctx, false, statement, args)
 }
 
 // deleteImages is changeImages for a statement that deletes them.
-func (tx *Tx) deleteImages(ctx context.Context, statement string, args ...any) (ids []int64, err error) {
-	return tx.writeImages(ctx, func(b *changedBlocks, block int64, i *blockImage) { b.note(block, i.id, nil) }, statement, args...)
+func (tx *Tx) deleteImages(ctx context.Context, statement string, args ...any) (int64, error) {
+	return tx.writeImages(ctx, true, statement, args)
 }
 
 // writtenColumns are what the blocks have to know of an image that was written.
 const writtenColumns = `registry_id, block, id, repository_id, born, gone, tags_folded`
 
-func (tx *Tx) writeImages(ctx context.Context, note func(*changedBlocks, int64, *blockImage), statement string, args ...any) (ids []int64, err error) {
+func (tx *Tx) writeImages(ctx context.Context, deletes bool, statement string, args []any) (written int64, err error) {
 	err = each(ctx, tx, func(row scanner) error {
 		var registry, block int64
-		var i blockImage
+		i := &blockImage{}
 		if err := row.Scan(&registry, &block, &i.id, &i.repository, &i.born, &i.gone, &i.tags); err != nil {
 			return err
 		}
@@ -220,19 +220,15 @@ func (tx *Tx) writeImages(ctx context.Context, note func(*changedBlocks, int64, 
 		if err != nil {
 			return err
 		}
-		note(b, block, &i)
-		ids = append(ids, i.id)
+		written++
+		id := i.id
+		if deletes {
+			i = nil
+		}
+		b.note(block, id, i)
 		return nil
 	}, statement+` RETURNING `+writtenColumns, args...)
-	return ids, err
-}
-
-// amongImages is changeImages or deleteImages over ids, in chunks.
-func amongImages(ctx context.Context, tx *Tx, write func(context.Context, string, ...any) ([]int64, error), statement string, args []any, ids []int64) error {
-	return inChunks(tx, args, ids, func(condition string, args []any) error {
-		_, err := write(ctx, fmt.Sprintf(statement, condition), args...)
-		return err
-	})
+	return written, err
 }
 
 // writeBlocks writes the blocks of the images that were written.
@@ -378,10 +374,7 @@ func (tx *Tx) putBlocks(ctx context.Context, registry int64, b *changedBlocks, n
 		`ON CONFLICT (registry_id, block) DO UPDATE SET newest = excluded.newest, retired = excluded.retired, tags = excluded.tags, heads = excluded.heads`); err != nil {
 		return err
 	}
-	return inChunks(tx, []any{registry}, empty, func(condition string, args []any) error {
-		_, err := tx.exec(ctx, `DELETE FROM image_blocks WHERE registry_id = $1 AND block `+condition, args...)
-		return err
-	})
+	return tx.inRows(ctx, `DELETE FROM image_blocks WHERE registry_id = $1 AND block %s`, []any{registry}, empty)
 }
 
 func blockRow(registry, number int64, images []blockImage) []any {

@@ -106,7 +106,7 @@ func (tx *Tx) expire(ctx context.Context, r *portolan.Registry, list []expiringI
 		rows[i], changes[i] = e.row, e.ImageChange
 		perRepository[e.repository]--
 	}
-	if err := amongImages(ctx, tx, tx.changeImages, `UPDATE images SET gone = $1, gone_at = $2 WHERE id %s`,
+	if _, err := tx.amongRows(ctx, tx.changeImages, `UPDATE images SET gone = $1, gone_at = $2 WHERE id %s`,
 		[]any{reportedGeneration, millis(tx.Now())}, rows); err != nil {
 		return err
 	}

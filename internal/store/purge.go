@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"portolan"
@@ -151,19 +150,18 @@ func (db *DB) purgeImages(ctx context.Context, step *purgeStep, args []any) (pur
 		return 0, err
 	}
 	for registry, images := range found {
-		var deleted []int64
+		var deleted int64
 		err := db.Update(ctx, func(tx *Tx) (err error) {
 			if err = tx.lockImages(ctx, registry); err != nil {
 				return err
 			}
-			var args []any
-			deleted, err = tx.deleteImages(ctx, fmt.Sprintf(step.query, amongNumbers(tx, &args, images)), args...)
+			deleted, err = tx.amongRows(ctx, tx.deleteImages, step.query, nil, images)
 			return err
 		})
 		if err != nil {
 			return purged, err
 		}
-		purged += len(deleted)
+		purged += int(deleted)
 	}
 	return purged, err
 }

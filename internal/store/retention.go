@@ -154,7 +154,7 @@ func (db *DB) forgetGone(ctx context.Context, r *portolan.Registry, cutoff time.
 		args := []any{millis(cutoff)}
 		deleted, err := tx.deleteImages(ctx, `DELETE FROM images WHERE gone > 0 AND gone_at > 0 AND gone_at < $1 AND id `+amongNumbers(tx, &args, ids)+`
 			AND NOT EXISTS (SELECT 1 FROM images o WHERE o.account_id = images.account_id AND o.uuid = images.uuid AND o.id > images.id)`, args...)
-		n = len(deleted)
+		n = int(deleted)
 		return err
 	})
 	return n, err

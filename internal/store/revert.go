@@ -60,7 +60,7 @@ func (tx *Tx) revertImages(ctx context.Context, repository, generation int64, co
 	}
 	lacking, err := tx.exec(ctx, forget+`(SELECT id FROM images WHERE repository_id = $2 AND lacks > 0 AND lacked = $3 LIMIT $4)`,
 		flag(counted), repository, generation, limit)
-	r.Rows, r.Versions = len(born)+len(gone)+int(lacking), len(gone)
+	r.Rows, r.Versions = int(born+gone+lacking), int(gone)
 	return err
 }
 

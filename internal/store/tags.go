@@ -141,8 +141,8 @@ func (s *tagSearch) collect(ctx context.Context, most int) (ids []int64, err err
 	return ids, err
 }
 
-// count counts the images that have texts in their tags. Where all of a block are visible, it does without
-// their heads.
+// count counts the images that have texts in their tags. Where all of a block
+// are visible, it does without their heads.
 func (s *tagSearch) count(ctx context.Context) (n int, err error) {
 	heads := `CASE WHEN b.newest <= r.published AND b.retired = 0 THEN '' ELSE b.heads END`
 	if s.repositories != nil {
