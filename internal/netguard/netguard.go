@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -71,8 +70,8 @@ type Config struct {
 type Guard struct {
 	allow     []netip.Prefix
 	proxy     func(*url.URL) (*url.URL, error)
-	httpProxy *url.URL // the one for plain HTTP, nil for none
-	roots     *x509.CertPool
+	httpProxy *url.URL       // the one for plain HTTP, nil for none
+	roots     *x509.CertPool // nil for those of the system, read with the first connection that needs them
 	lookup    LookupFunc
 	routes    func(owner int64, vpcID string) (DialFunc, bool)
 	permit    string
@@ -93,13 +92,6 @@ func New(c Config) (*Guard, error) {
 	}
 	if err := g.useProxy(c.Proxy); err != nil {
 		return nil, err
-	}
-	if g.roots == nil {
-		roots, err := x509.SystemCertPool()
-		if err != nil {
-			return nil, fmt.Errorf("load the system's certificate authorities: %w", err)
-		}
-		g.roots = roots
 	}
 	if g.lookup == nil {
 		g.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -51,9 +51,9 @@ func (t Target) scheme() string {
 type dialer struct {
 	guard  *Guard
 	target Target
-	pinned netip.Addr // the zero Addr to resolve
-	roots  *x509.CertPool
-	leaf   []byte // SHA-256 of the pinned certificate, nil for none
+	pinned netip.Addr     // the zero Addr to resolve
+	roots  *x509.CertPool // nil for those of the system
+	leaf   []byte         // SHA-256 of the pinned certificate, nil for none
 }
 
 func (g *Guard) dialer(t Target) (*dialer, error) {
@@ -65,15 +65,27 @@ func (g *Guard) dialer(t Target) (*dialer, error) {
 		}
 		d.pinned = addr
 	}
+	var err error
 	if t.CACertificate != "" {
-		d.roots = g.roots.Clone()
-		if !d.roots.AppendCertsFromPEM([]byte(t.CACertificate)) {
-			return nil, errNoCertificate
+		if d.roots, err = g.rootsWith(t.CACertificate); err != nil {
+			return nil, err
 		}
 	}
-	var err error
 	d.leaf, err = parseFingerprint(t.CertificateSHA256)
 	return d, err
+}
+
+// rootsWith are the trusted authorities and one more.
+func (g *Guard) rootsWith(pem string) (roots *x509.CertPool, err error) {
+	if g.roots != nil {
+		roots = g.roots.Clone()
+	} else if roots, err = x509.SystemCertPool(); err != nil {
+		return nil, fmt.Errorf("load the system's certificate authorities: %w", err)
+	}
+	if !roots.AppendCertsFromPEM([]byte(pem)) {
+		return nil, errNoCertificate
+	}
+	return roots, nil
 }
 
 // isTarget reports whether host is the target's own.
