@@ -9,8 +9,10 @@ package job
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -79,21 +81,30 @@ func (w *syncWorker) Work(ctx context.Context, j *river.Job[syncArgs]) error {
 	return nil
 }
 
+// versionSetting has the version of the queue's tables. To ask River for it
+// takes a fifth of a start on PostgreSQL.
+const versionSetting = "queue_version"
+
 // Migrate brings the queue's tables up to date. Servers that start at once take
 // turns.
 func Migrate(ctx context.Context, db *store.DB) error {
-	return db.Exclusive(ctx, func(ctx context.Context) error { return migrate(ctx, db) })
-}
-
-func migrate(ctx context.Context, db *store.DB) error {
 	m, err := rivermigrate.New(driver(db), nil)
 	if err != nil {
 		return err
 	}
-	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
-		return fmt.Errorf("bring the job queue up to date: %w", err)
+	versions := m.AllVersions()
+	newest := strconv.Itoa(versions[len(versions)-1].Version)
+	if have, err := db.Setting(ctx, versionSetting); err == nil && string(have) == newest {
+		return nil
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
 	}
-	return nil
+	return db.Exclusive(ctx, func(ctx context.Context) error {
+		if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+			return fmt.Errorf("bring the job queue up to date: %w", err)
+		}
+		return db.Update(ctx, func(tx *store.Tx) error { return tx.SetSetting(ctx, versionSetting, []byte(newest)) })
+	})
 }
 
 func driver(db *store.DB) riverdriver.Driver[*sql.Tx] {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -19,8 +20,9 @@ func (db *DB) migrate(ctx context.Context, keep bool) error {
 	if err != nil {
 		return err
 	}
-	if keep {
-		return db.View(ctx, func(tx *Tx) error { return tx.checkSchema(ctx, len(files)) })
+	err = db.look(ctx, func(tx *Tx) error { return tx.checkSchema(ctx, len(files)) })
+	if err == nil || keep || !errors.Is(err, ErrEmpty) && !errors.Is(err, errOlder) {
+		return err
 	}
 	for i, file := range files {
 		if err := db.Update(ctx, func(tx *Tx) error { return tx.step(ctx, file, i+1, len(files)) }); err != nil {
@@ -43,13 +45,18 @@ func (tx *Tx) schemaVersion(ctx context.Context, newest int) (int, error) {
 	return have, nil
 }
 
+// errOlder is what keeps a store from being used before it is brought up to date.
+var errOlder = errors.New("the store is that of an older Portolan")
+
+// checkSchema refuses a store that is not up to date: ErrEmpty and errOlder for
+// what a migration can do something about.
 func (tx *Tx) checkSchema(ctx context.Context, newest int) error {
 	have, err := tx.schemaVersion(ctx, newest)
 	if tx.db.dialect.missing(err) {
 		return ErrEmpty
 	}
 	if err == nil && have < newest {
-		return fmt.Errorf("the store is that of an older Portolan (schema %d, this one has %d): start this version's server first, it brings the store up to date", have, newest)
+		return fmt.Errorf("%w (schema %d, this one has %d): start this version's server first, it brings the store up to date", errOlder, have, newest)
 	}
 	return err
 }
