@@ -27,6 +27,10 @@ func TestListTellsWhatEachRegistryHas(t *testing.T) {
 						RegionID: "r" + text, Version: "V2", UserName: text, HasPassword: true, WhiteList: text, BlackList: text, TransPerHour: 30,
 						PersistenceDay: 90, Extra: portolan.Extra{Namespaces: []string{text, "p"}},
 					},
+					{
+						Type: portolan.ACR, Name: text + "r", DomainName: "s.example.com" + name, HostIP: text, Port: 5000, Protocol: 2, NetType: 1, VpcID: text,
+						RegionID: text, Version: text, UserName: text, WhiteList: text, BlackList: text, TransPerHour: 1, PersistenceDay: 7,
+					},
 					{Type: portolan.OCI, Name: "after", DomainName: "after.example.com" + name},
 				} {
 					r.AccountID, r.InstanceID = account, store.NewInstanceID()

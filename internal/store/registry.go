@@ -9,40 +9,36 @@ import (
 	"portolan"
 )
 
-const registryColumns = `id, account_id, type, name, domain_name, host_ip, port, protocol, net_type, vpc_id, region_id, version,
-	user_name, has_password, jenkins_env, white_list, black_list, token_prefix, trans_per_hour, persistence_day, extra, instance_id,
-	created, modified, deleted, image_count, repository_count, sync_status, sync_error, sync_message, last_sync, paused, last_event, credential_expires`
+// registryColumns begin with the listedColumns.
+const (
+	registryColumns = listedColumns + `, account_id, domain_name, host_ip, port, protocol, net_type, vpc_id, version,
+	user_name, has_password, jenkins_env, white_list, black_list, token_prefix, trans_per_hour, persistence_day,
+	modified, sync_status, sync_error, sync_message, last_sync, paused, last_event, credential_expires`
 
-func scanRegistry(row scanner) (*portolan.Registry, error) { return registryScanner()(row) }
+	noExtra = "{}" // the extra settings of most
+)
 
-// registryScanner scans one row after the other: a list of thousands is read at
-// every start.
-func registryScanner() func(scanner) (*portolan.Registry, error) {
+func scanRegistry(row scanner) (*portolan.Registry, error) {
 	var r portolan.Registry
 	var created, modified, deleted, lastSync, lastEvent, hasPassword, paused, expires int64
 	var extra string
-	targets := []any{
-		&r.ID, &r.AccountID, &r.Type, &r.Name, &r.DomainName, &r.HostIP, &r.Port, &r.Protocol, &r.NetType, &r.VpcID, &r.RegionID, &r.Version,
-		&r.UserName, &hasPassword, &r.JenkinsEnv, &r.WhiteList, &r.BlackList, &r.TokenPrefix, &r.TransPerHour, &r.PersistenceDay, &extra, &r.InstanceID,
-		&created, &modified, &deleted, &r.ImageCount, &r.RepositoryCount, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync, &paused, &lastEvent, &expires,
+	err := row.Scan(&r.ID, &r.Type, &r.Name, &r.RegionID, &r.InstanceID, &created, &deleted, &r.ImageCount, &r.RepositoryCount, &extra,
+		&r.AccountID, &r.DomainName, &r.HostIP, &r.Port, &r.Protocol, &r.NetType, &r.VpcID, &r.Version,
+		&r.UserName, &hasPassword, &r.JenkinsEnv, &r.WhiteList, &r.BlackList, &r.TokenPrefix, &r.TransPerHour, &r.PersistenceDay,
+		&modified, &r.SyncStatus, &r.SyncError, &r.SyncMessage, &lastSync, &paused, &lastEvent, &expires)
+	if err != nil {
+		return nil, err
 	}
-	return func(row scanner) (*portolan.Registry, error) {
-		r = portolan.Registry{}
-		err := row.Scan(targets...)
-		if err != nil {
-			return nil, err
-		}
-		r.HasPassword, r.Paused = hasPassword != 0, paused != 0
-		r.LastEvent, r.CredentialExpires = instant(lastEvent), instant(expires)
-		r.Created, r.Modified, r.Deleted, r.LastSync = instant(created), instant(modified), instant(deleted), instant(lastSync)
-		if extra == "{}" { // as for most
-			return new(r), nil
-		}
-		if err := json.Unmarshal([]byte(extra), &r.Extra); err != nil {
-			return nil, fmt.Errorf("registry %d: read its extra settings: %w", r.ID, err)
-		}
-		return new(r), nil
+	r.HasPassword, r.Paused = hasPassword != 0, paused != 0
+	r.LastEvent, r.CredentialExpires = instant(lastEvent), instant(expires)
+	r.Created, r.Modified, r.Deleted, r.LastSync = instant(created), instant(modified), instant(deleted), instant(lastSync)
+	if extra == noExtra {
+		return &r, nil
 	}
+	if err := json.Unmarshal([]byte(extra), &r.Extra); err != nil {
+		return nil, fmt.Errorf("registry %d: read its extra settings: %w", r.ID, err)
+	}
+	return &r, nil
 }
 
 // Registry answers an entry that has not been deleted; ErrNotFound otherwise,

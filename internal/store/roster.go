@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"iter"
 	"maps"
 	"math/bits"
@@ -39,13 +38,13 @@ type Registries struct {
 	// found remembers which slots have a text in their names, and is kept up to
 	// date, so that a text that is asked for again costs nothing.
 	found map[string]bitset
-	// listed is the length of the lists in found when they were made.
-	listed int
+	// remembered is the length of the lists in found when they were made.
+	remembered int
 }
 
 type slot struct {
-	registry *portolan.Registry // nil for one that is gone
-	folded   string             // its name, once names are sought
+	*listed        // nil for one that is gone
+	folded  string // its name, once names are sought
 }
 
 // kind is what many registries have in common.
@@ -77,17 +76,12 @@ func newRegistries() *Registries {
 func (v *Registries) clear() {
 	v.slots, v.live, v.sums, v.instances = nil, nil, map[kind]sum{}, map[string]int{}
 	v.byID, v.types = map[int64]int{}, map[portolan.RegistryType]bitset{}
-	v.grams, v.found, v.listed = map[gram][]int32{}, map[string]bitset{}, 0
-}
-
-// older orders registries as slots do: by creation, then id.
-func older(a, b *portolan.Registry) int {
-	return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	v.grams, v.found, v.remembered = map[gram][]int32{}, map[string]bitset{}, 0
 }
 
 // change takes in registries that are new, changed or deleted up to a
 // generation.
-func (v *Registries) change(changed []*portolan.Registry, generation int64) {
+func (v *Registries) change(changed []*listed, generation int64) {
 	slices.SortFunc(changed, older)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -96,21 +90,21 @@ func (v *Registries) change(changed []*portolan.Registry, generation int64) {
 		v.slots, v.byID = make([]slot, 0, len(changed)), make(map[int64]int, len(changed))
 		v.instances = make(map[string]int, len(changed))
 	}
-	for i, r := range changed {
-		at, known := v.byID[r.ID]
+	for i, l := range changed {
+		at, known := v.byID[l.id]
 		switch {
-		case !r.Deleted.IsZero() && known:
+		case l.gone && known:
 			v.remove(at)
-		case !r.Deleted.IsZero():
+		case l.gone:
 		case known:
-			v.replace(at, r)
-		case len(v.slots) > 0 && older(v.newest(), r) > 0:
+			v.replace(at, l)
+		case len(v.slots) > 0 && older(v.newest(), l) > 0:
 			// It belongs between others: a restored one, or one whose
 			// transaction took longer than a later one's.
 			v.rebuild(changed[i:])
 			return
 		default:
-			v.append(r)
+			v.append(l)
 		}
 	}
 	if len(v.slots) > sparse*max(len(v.byID), 64) {
@@ -119,53 +113,52 @@ func (v *Registries) change(changed []*portolan.Registry, generation int64) {
 }
 
 // newest is the registry in the last slot, or the last there was.
-func (v *Registries) newest() *portolan.Registry {
+func (v *Registries) newest() *listed {
 	for _, s := range slices.Backward(v.slots) {
-		if s.registry != nil {
-			return s.registry
+		if s.listed != nil {
+			return s.listed
 		}
 	}
-	return &portolan.Registry{}
+	return &listed{}
 }
 
-func (v *Registries) append(r *portolan.Registry) {
+func (v *Registries) append(l *listed) {
 	at := len(v.slots)
-	v.slots = append(v.slots, slot{registry: r})
-	v.byID[r.ID] = at
+	v.slots = append(v.slots, slot{listed: l})
+	v.byID[l.id] = at
 	v.live = v.live.set(at)
-	v.types[r.Type] = v.types[r.Type].set(at)
-	v.instances[r.InstanceID] = at
-	v.sum(r, 1)
+	v.types[l.registryType] = v.types[l.registryType].set(at)
+	v.instances[l.instance] = at
+	v.add(l, 1)
 	if v.sought {
 		v.index(at)
 	}
 }
 
-// sum adds the counts of a registry, so many times.
-func (v *Registries) sum(r *portolan.Registry, times int) {
-	k := kind{r.Type, r.RegionID}
-	s := v.sums[k]
-	v.sums[k] = sum{s.images + times*r.ImageCount, s.repositories + times*r.RepositoryCount}
+// add adds the counts of a registry to the sums, so many times.
+func (v *Registries) add(l *listed, times int) {
+	s := v.sums[l.kind]
+	v.sums[l.kind] = sum{s.images + times*l.sum.images, s.repositories + times*l.sum.repositories}
 }
 
-func (v *Registries) replace(at int, r *portolan.Registry) {
+func (v *Registries) replace(at int, l *listed) {
 	s := &v.slots[at]
-	v.sum(s.registry, -1)
-	v.sum(r, 1)
-	renamed := s.registry.Name != r.Name
-	s.registry = r
+	v.add(s.listed, -1)
+	v.add(l, 1)
+	renamed := s.name != l.name
+	s.listed = l
 	if renamed && v.sought {
 		v.index(at)
 	}
 }
 
 func (v *Registries) remove(at int) {
-	r := v.slots[at].registry
-	delete(v.byID, r.ID)
+	l := v.slots[at].listed
+	delete(v.byID, l.id)
 	v.live.unset(at)
-	v.types[r.Type].unset(at)
-	delete(v.instances, r.InstanceID)
-	v.sum(r, -1)
+	v.types[l.registryType].unset(at)
+	delete(v.instances, l.instance)
+	v.add(l, -1)
 	v.slots[at] = slot{}
 	for _, slots := range v.found {
 		slots.unset(at)
@@ -173,27 +166,27 @@ func (v *Registries) remove(at int) {
 }
 
 // rebuild makes everything anew, with changed taken in.
-func (v *Registries) rebuild(changed []*portolan.Registry) {
-	all := make(map[int64]*portolan.Registry, len(v.byID)+len(changed))
+func (v *Registries) rebuild(changed []*listed) {
+	all := make(map[int64]*listed, len(v.byID)+len(changed))
 	for _, s := range v.slots {
-		if s.registry != nil {
-			all[s.registry.ID] = s.registry
+		if s.listed != nil {
+			all[s.id] = s.listed
 		}
 	}
-	for _, r := range changed {
-		if all[r.ID] = r; !r.Deleted.IsZero() {
-			delete(all, r.ID)
+	for _, l := range changed {
+		if all[l.id] = l; l.gone {
+			delete(all, l.id)
 		}
 	}
 	v.clear()
-	for _, r := range slices.SortedFunc(maps.Values(all), older) {
-		v.append(r)
+	for _, l := range slices.SortedFunc(maps.Values(all), older) {
+		v.append(l)
 	}
 }
 
 // index enters the name of a slot.
 func (v *Registries) index(at int) {
-	name := portolan.Fold(v.slots[at].registry.Name)
+	name := portolan.Fold(v.slots[at].name)
 	v.slots[at].folded = name
 	for g := range gramsOf(name) {
 		v.grams[g] = with(v.grams[g], at)
@@ -262,7 +255,7 @@ func (v *Registries) Page(f RegistryFilter, page, size int) ([]*portolan.Registr
 	slots, total := selected.fromEnd(make([]int, 0, min(size, len(v.byID))), skipped(page, size), size)
 	list := make([]*portolan.Registry, len(slots))
 	for i, at := range slots {
-		list[i] = v.slots[at].registry
+		list[i] = v.slots[at].registry()
 	}
 	return list, total
 }
@@ -296,18 +289,18 @@ func (v *Registries) find(text string) {
 	if !v.sought {
 		v.sought = true
 		for at := range v.slots {
-			if v.slots[at].registry != nil {
+			if v.slots[at].listed != nil {
 				v.index(at)
 			}
 		}
 	}
 	list := v.scan(text)
-	if len(v.found) >= maxFound || v.listed+len(list) > maxListed {
+	if len(v.found) >= maxFound || v.remembered+len(list) > maxListed {
 		clear(v.found)
-		v.listed = 0
+		v.remembered = 0
 	}
 	v.found[text] = list
-	v.listed += len(list)
+	v.remembered += len(list)
 }
 
 // scan answers the slots with a text in their names, by way of the rarest two
@@ -322,7 +315,7 @@ func (v *Registries) scan(text string) bitset {
 	}
 	var slots bitset
 	for _, at := range candidates {
-		if s := &v.slots[at]; s.registry != nil && strings.Contains(s.folded, text) {
+		if s := &v.slots[at]; s.listed != nil && strings.Contains(s.folded, text) {
 			slots = slots.set(int(at))
 		}
 	}
@@ -332,15 +325,15 @@ func (v *Registries) scan(text string) bitset {
 // All yields every registry, newest first, as they are at the start.
 func (v *Registries) All(yield func(*portolan.Registry) bool) {
 	v.mu.RLock()
-	list := make([]*portolan.Registry, 0, len(v.byID))
+	list := make([]*listed, 0, len(v.byID))
 	for _, s := range slices.Backward(v.slots) {
-		if s.registry != nil {
-			list = append(list, s.registry)
+		if s.listed != nil {
+			list = append(list, s.listed)
 		}
 	}
 	v.mu.RUnlock()
-	for _, r := range list {
-		if !yield(r) {
+	for _, l := range list {
+		if !yield(l.registry()) {
 			return
 		}
 	}
@@ -351,7 +344,7 @@ func (v *Registries) Get(id int64) *portolan.Registry {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	if at, ok := v.byID[id]; ok {
-		return v.slots[at].registry
+		return v.slots[at].registry()
 	}
 	return nil
 }
@@ -376,7 +369,7 @@ func (v *Registries) countsOf(c *Criteria) (images, repositories int, generation
 	switch {
 	case c.oneRegistry():
 		for at := range v.named(c) {
-			add(v.slots[at].registry, sum{v.slots[at].registry.ImageCount, v.slots[at].registry.RepositoryCount})
+			add(v.slots[at].brief(), v.slots[at].sum)
 		}
 	case !c.has(FieldInstance):
 		for k, of := range v.sums {
@@ -384,8 +377,8 @@ func (v *Registries) countsOf(c *Criteria) (images, repositories int, generation
 		}
 	default:
 		for _, s := range v.slots {
-			if s.registry != nil {
-				add(s.registry, sum{s.registry.ImageCount, s.registry.RepositoryCount})
+			if s.listed != nil {
+				add(s.brief(), s.sum)
 			}
 		}
 	}

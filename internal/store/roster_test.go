@@ -29,7 +29,7 @@ func TestRoster(t *testing.T) {
 	}
 	for step := range 600 {
 		r := randomChange(rnd, plain, int64(step+1), name)
-		v.change([]*portolan.Registry{r}, int64(step))
+		v.change([]*listed{listedOf(r)}, int64(step))
 		if r.Deleted.IsZero() {
 			plain[r.ID] = r
 		} else {
@@ -149,7 +149,7 @@ func plainPage(plain map[int64]*portolan.Registry, f RegistryFilter) []*portolan
 			list = append(list, r)
 		}
 	}
-	slices.SortFunc(list, func(a, b *portolan.Registry) int { return older(b, a) })
+	slices.SortFunc(list, func(a, b *portolan.Registry) int { return older(listedOf(b), listedOf(a)) })
 	return list
 }
 

@@ -3,13 +3,12 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"portolan"
 )
 
 // snapshots keeps the visible registries of each account in memory, so that a
@@ -93,21 +92,29 @@ func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error 
 
 // changed answers the registries that changed after a generation, and the
 // account's generation now. ErrNotFound if there is no such account.
-func (db *DB) changed(ctx context.Context, account, since int64, parts int, pack bool) ([]*portolan.Registry, int64, error) {
-	lists, generations := make([][]*portolan.Registry, parts), make([]int64, parts)
+func (db *DB) changed(ctx context.Context, account, since int64, parts int, pack bool) ([]*listed, int64, error) {
+	lists, generations := make([][]*listed, parts), make([]int64, parts)
+	bounds, err := db.partition(ctx, parts)
+	if err != nil {
+		return nil, 0, err
+	}
+	columns, scan := registryColumns, scanListedColumns
+	if pack {
+		columns, scan = packed(registryColumns), scanListed
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range parts {
 		group.Go(func() error {
-			columns, scan := registryColumns, registryScanner()
-			if pack {
-				columns, scan = packed(columns), unpacking(scan)
-			}
 			return db.View(ctx, func(tx *Tx) (err error) {
 				if generations[i], err = tx.registryGeneration(ctx, account); err != nil || generations[i] == since {
 					return err
 				}
 				lists[i], err = collect(ctx, tx, scan,
-					`SELECT `+columns+` FROM registries WHERE account_id = $1 AND revision > $2 AND id % $3 = $4`, account, since, parts, i)
+					`SELECT `+columns+` FROM registries WHERE account_id = $1 AND revision > $2 AND id >= $3 AND id < $4`,
+					account, since, bounds[i], bounds[i+1])
+				if err == nil {
+					slices.SortFunc(lists[i], older)
+				}
 				return err
 			})
 		})
@@ -119,4 +126,22 @@ func (db *DB) changed(ctx context.Context, account, since int64, parts int, pack
 		return nil, 0, errMoved
 	}
 	return slices.Concat(lists...), generations[0], nil
+}
+
+// partition answers the bounds of parts of all registries' ids: each part is
+// from one to before the next. Read in order, rows lie beside each other.
+func (db *DB) partition(ctx context.Context, parts int) ([]int64, error) {
+	bounds := make([]int64, parts+1)
+	bounds[parts] = math.MaxInt64
+	if parts == 1 {
+		return bounds, nil
+	}
+	var first, last int64
+	err := db.look(ctx, func(tx *Tx) error {
+		return tx.one(ctx, `SELECT coalesce((SELECT min(id) FROM registries), 0), coalesce((SELECT max(id) FROM registries), 0)`, nil, &first, &last)
+	})
+	for i := 1; i < parts; i++ {
+		bounds[i] = first + (last-first+1)*int64(i)/int64(parts)
+	}
+	return bounds, err
 }
