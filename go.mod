@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/emmansun/gmsm v0.15.5 // SM3, for ACS3-HMAC-SM3 signatures
 	github.com/goccy/go-yaml v1.19.2 // profiles and registry import
+	github.com/gofrs/flock v0.13.1 // one server on a SQLite store
 	github.com/google/go-cmp v0.7.0 // differences in tests
 	github.com/google/go-containerregistry v0.22.1 // the demo's and the tests' registry
 	github.com/google/uuid v1.6.0 // ids of images and readings

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/net/http/httpproxy"
@@ -41,6 +42,7 @@ import (
 type App struct {
 	cfg        Config
 	db         *store.DB
+	claim      *flock.Flock // on the SQLite file, nil for PostgreSQL
 	queue      *job.Queue
 	inventory  *inventory.Service
 	registries *registry.Service
@@ -81,8 +83,10 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(a.cfg.Data, folderMode); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	if err := a.protect(); err != nil {
-		return err
+	if path, isFile := strings.CutPrefix(a.cfg.databaseURL(), "sqlite:"); isFile {
+		if err := a.protect(path); err != nil {
+			return err
+		}
 	}
 	var err error
 	if a.db, err = store.Open(ctx, a.cfg.databaseURL(), store.Options{Now: a.cfg.Now}); err != nil {
@@ -91,18 +95,27 @@ func (a *App) openStore(ctx context.Context) error {
 	return job.Migrate(ctx, a.db)
 }
 
-// protect keeps the files of the store from others than their owner: SQLite
-// gives its other files the mode of the first.
-func (a *App) protect() error {
-	path, isFile := strings.CutPrefix(a.cfg.databaseURL(), "sqlite:")
-	if !isFile {
-		return nil
-	}
+// protect keeps the files of the store from others than their owner, as SQLite
+// gives its other files the mode of the first, and from other servers: what one
+// remembers of a SQLite store is true as long as it alone writes there. The
+// system gives the claim up when the server ends, however it does.
+func (a *App) protect(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, privateMode)
 	if err != nil {
 		return fmt.Errorf("open the store in the data folder (--data): %w", err)
 	}
-	return file.Close()
+	if err := file.Close(); err != nil {
+		return err
+	}
+	a.claim = flock.New(path+".lock", flock.SetPermissions(privateMode))
+	alone, err := a.claim.TryLock()
+	if err != nil {
+		return fmt.Errorf("claim the store %s: %w", path, err)
+	}
+	if !alone {
+		return fmt.Errorf("another server runs on the store %s: stop it, or give this one a folder of its own (--data); only on PostgreSQL can several servers share a store", path)
+	}
+	return nil
 }
 
 func (a *App) buildServices(ctx context.Context) error {
@@ -311,6 +324,9 @@ func (a *App) Close() error {
 	}
 	if a.db != nil {
 		errs = append(errs, a.db.Close())
+	}
+	if a.claim != nil {
+		errs = append(errs, a.claim.Close())
 	}
 	return errors.Join(errs...)
 }

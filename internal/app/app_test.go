@@ -59,6 +59,27 @@ func TestFirstStart(t *testing.T) {
 	})
 }
 
+// A SQLite store has one server, and the next when that one has ended.
+func TestOneServerOnASQLiteStore(t *testing.T) {
+	t.Parallel()
+	cfg, log := config(t.TempDir(), "")
+	first := start(t, cfg, log)
+	second, err := app.New(t.Context(), cfg)
+	if err == nil {
+		t.Fatal("two servers run on it", second.Close())
+	}
+	for _, part := range []string{"another server runs on the store", filepath.Join(cfg.Data, "portolan.db"), "--data", "PostgreSQL"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not say %s", err, part)
+		}
+	}
+	first.must(v3JSON, "PageImageRegistry")
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, cfg, log).must(v3JSON, "PageImageRegistry")
+}
+
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, database string) {
