@@ -91,12 +91,12 @@ func (r reply) String() string {
 
 // send makes one attempt. An error is Portolan's own.
 func (s *Service) send(ctx context.Context, h *store.EventWebhook, id string, body []byte) (reply, error) {
-	key, err := s.Unseal(h.ID, h.Secret)
+	key, address, err := s.unseal(ctx, h)
 	if err != nil {
-		return reply{}, fmt.Errorf("unseal the secret of event webhook %s: %w", h.ID, err)
+		return reply{}, err
 	}
 	defer clear(key)
-	u, err := url.Parse(h.URL)
+	u, err := url.Parse(address)
 	if err != nil {
 		return reply{}, fmt.Errorf("event webhook %s has a URL that cannot be read", h.ID)
 	}
@@ -108,7 +108,7 @@ func (s *Service) send(ctx context.Context, h *store.EventWebhook, id string, bo
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return reply{}, fmt.Errorf("event webhook %s has a URL that cannot be called", h.ID)
 	}

@@ -7,6 +7,7 @@
 package event
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -29,7 +30,7 @@ type Config struct {
 	DB *store.DB
 	// AddJob makes the job of a message in a transaction.
 	AddJob func(ctx context.Context, tx *store.Tx, id string) error
-	// Seal and Unseal keep the secret of a webhook, by its id.
+	// Seal and Unseal keep the secrets of a webhook, by its id.
 	Seal   func(id string, secret []byte) []byte
 	Unseal func(id string, sealed []byte) ([]byte, error)
 	// CheckAddress refuses a literal host that must not be dialled.
@@ -71,12 +72,40 @@ func (s *Service) Add(ctx context.Context, h *store.EventWebhook) (secret string
 	key := make([]byte, secretSize)
 	_, _ = rand.Read(key) // never fails
 	h.ID = newID()
-	h.Secret = s.Seal(h.ID, key)
+	h.Secret, h.URL = s.seal(h.ID, key, h.URL), ShownURL(h.URL)
 	if err := s.DB.AddEventWebhook(ctx, h); err != nil {
 		return "", fmt.Errorf("add an event webhook: %w", err)
 	}
 	return secretText(key), nil
 }
+
+// seal keeps the signing key and the URL of a webhook, which may hold a secret of
+// its receiver.
+func (s *Service) seal(id string, key []byte, text string) []byte {
+	plain := slices.Concat(key, []byte(text))
+	defer clear(plain)
+	return s.Seal(id, plain)
+}
+
+// unseal answers what was sealed. A webhook of an older version has its URL in
+// clear, which ends here.
+func (s *Service) unseal(ctx context.Context, h *store.EventWebhook) (key []byte, text string, err error) {
+	plain, err := s.Unseal(h.ID, h.Secret)
+	if err != nil || len(plain) < secretSize {
+		return nil, "", fmt.Errorf("unseal the secret of event webhook %s: %w", h.ID, cmp.Or(err, errShort))
+	}
+	key, text = plain[:secretSize], string(plain[secretSize:])
+	if text != "" {
+		return key, text, nil
+	}
+	text = h.URL
+	if err := s.DB.SealEventWebhook(ctx, h.ID, ShownURL(text), s.seal(h.ID, key, text)); err != nil {
+		return nil, "", fmt.Errorf("seal the URL of event webhook %s: %w", h.ID, err)
+	}
+	return key, text, nil
+}
+
+var errShort = errors.New("it is too short")
 
 // ShownURL is a webhook's URL as lists show it: receivers know their callers by
 // the last part of the path, or by the query, which are masked.

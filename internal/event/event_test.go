@@ -37,7 +37,7 @@ type rig struct {
 	got    []got
 }
 
-type got struct{ id, stamp, signature, body string }
+type got struct{ id, stamp, signature, body, path string }
 
 func newRig(t *testing.T, dbURL string) *rig {
 	t.Helper()
@@ -72,7 +72,7 @@ func (r *rig) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, _ := io.ReadAll(req.Body)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.got = append(r.got, got{req.Header.Get("webhook-id"), req.Header.Get("webhook-timestamp"), req.Header.Get("webhook-signature"), string(body)})
+	r.got = append(r.got, got{req.Header.Get("webhook-id"), req.Header.Get("webhook-timestamp"), req.Header.Get("webhook-signature"), string(body), req.URL.Path})
 	w.Header().Set("Location", "/elsewhere")
 	w.WriteHeader(r.status)
 	_, _ = w.Write(bytes.Repeat([]byte("what the receiver says "), 10_000))
@@ -212,6 +212,32 @@ func TestRetries(t *testing.T) {
 		}
 		if s := r.state(h.ID); !s.Failing.IsZero() {
 			t.Errorf("it arrives again: %+v", s)
+		}
+	})
+}
+
+// A webhook of an older version has its URL in clear, until it is called.
+func TestOlderWebhook(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, database string) {
+		r := newRig(t, database)
+		h := r.add(store.EventImageGone)
+		made := r.state(h.ID)
+		if made.URL != r.receiver.URL+"/******" {
+			t.Errorf("in the store: %s", made.URL)
+		}
+		const keySize = 32
+		r.must(r.db.SealEventWebhook(t.Context(), h.ID, r.receiver.URL+"/secret-path", made.Secret[:len(h.ID)+keySize]))
+		for range 2 {
+			if got, err := r.service.Test(t.Context(), account, h.ID); err != nil || !got.Success {
+				t.Errorf("test: %+v, %v", got, err)
+			}
+			if now := r.state(h.ID); now.URL != made.URL || !bytes.Equal(now.Secret, made.Secret) {
+				t.Errorf("after a call: %s, %q; before %q", now.URL, now.Secret, made.Secret)
+			}
+		}
+		if first := r.got[0]; first.path != "/secret-path" {
+			t.Errorf("called %s", first.path)
 		}
 	})
 }

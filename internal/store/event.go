@@ -32,9 +32,10 @@ type EventWebhook struct {
 	AccountID int64
 	// RegistryID is 0 for those of all registries.
 	RegistryID int64
-	URL        string
-	Events     []string
-	// Secret is sealed.
+	// URL is what may be shown of it.
+	URL    string
+	Events []string
+	// Secret is sealed: the signing key, and the URL.
 	Secret  []byte
 	Created time.Time
 	// Failing is since when nothing arrives, zero while all is well.
@@ -128,6 +129,15 @@ func (db *DB) AddEventWebhook(ctx context.Context, h *EventWebhook) error {
 		h.Created = instant(millis(tx.Now()))
 		_, err := tx.exec(ctx, `INSERT INTO event_webhooks (id, account_id, registry_id, url, events, secret, created) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 			h.ID, h.AccountID, h.RegistryID, h.URL, strings.Join(h.Events, ","), h.Secret, millis(h.Created))
+		return err
+	})
+}
+
+// SealEventWebhook changes what is sealed of a webhook, and what may be shown of
+// its URL.
+func (db *DB) SealEventWebhook(ctx context.Context, id, shown string, secret []byte) error {
+	return db.Update(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, `UPDATE event_webhooks SET url = $1, secret = $2 WHERE id = $3`, shown, secret, id)
 		return err
 	})
 }
