@@ -148,19 +148,23 @@ func (b *bench) large(ctx context.Context, postgres bool, database string) (err 
 		what: "time of the last tenth to that of the first", value: fmt.Sprintf("%.2f", last.Seconds()/first.Seconds()), want: "≤ 1.25", met: last.Seconds() <= 1.25*first.Seconds(),
 		note: fmt.Sprintf("%s and %s; %.0f images/s", first.Round(time.Millisecond), last.Round(time.Millisecond), float64(total)/took.Seconds()),
 	})
+	// On SQLite a transaction locks out all other writers; a writer's own time
+	// has the disk's in it.
 	longest := figure{
 		what: "longest writing transaction", value: millis(held[len(held)-1]),
-		note: fmt.Sprintf("of %d; half of them up to %s, 99 of 100 up to %s", len(held), millis(held[len(held)/2]), millis(held[len(held)*99/100])),
+		note: fmt.Sprintf("of %d, with those of the next line; half of them up to %s, 99 of 100 up to %s", len(held), millis(held[len(held)/2]), millis(held[len(held)*99/100])),
 	}
-	if !postgres { // where it locks out all other writers
-		longest.want, longest.met = "≤ 50 ms", held[len(held)-1] <= 50*time.Millisecond
+	waited := figure{
+		what: "longest that changing the registry took meanwhile", value: millis(others.took[len(others.took)-1]),
+		note: fmt.Sprintf("of %d; half of them up to %s, 99 of 100 up to %s", len(others.took), millis(others.took[len(others.took)/2]), millis(others.took[len(others.took)*99/100])),
 	}
+	locked, times := &longest, held
+	if postgres {
+		locked, times = &waited, others.took
+	}
+	locked.want, locked.met = "≤ 50 ms", times[len(times)-1] <= 50*time.Millisecond
 	s.add(longest)
-	waited := others.took[len(others.took)-1]
-	s.add(figure{
-		what: "longest that changing the registry took meanwhile", value: millis(waited), want: "≤ 50 ms", met: waited <= 50*time.Millisecond,
-		note: fmt.Sprintf("of %d; half of them up to %s", len(others.took), millis(others.took[len(others.took)/2])),
-	})
+	s.add(waited)
 	return nil
 }
 
@@ -177,12 +181,7 @@ const rivalEvery = 100 * time.Millisecond
 func (r *rival) write(ctx context.Context, stop <-chan struct{}) {
 	t := time.NewTicker(rivalEvery)
 	defer t.Stop()
-	for n := 0; r.err == nil; n++ {
-		select {
-		case <-stop:
-			return
-		case <-t.C:
-		}
+	for n := 0; ; n++ {
 		started := time.Now()
 		r.err = r.db.Update(ctx, func(tx *store.Tx) error {
 			registry, err := tx.Registry(ctx, r.account, r.registry)
@@ -193,6 +192,14 @@ func (r *rival) write(ctx context.Context, stop <-chan struct{}) {
 			return tx.SetRegistry(ctx, registry, nil)
 		})
 		r.took = append(r.took, time.Since(started))
+		if r.err != nil {
+			return
+		}
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+		}
 	}
 }
 

@@ -26,7 +26,8 @@ How it is measured:
   and the clients another. Requests are signed before they are timed, each with a nonce of its own.
 - The floor of an API call is a net/http server that reads the request, verifies its signature with the same code and writes a
   constant body of the same size. Portolan's log is written as in production, a line for each call.
-- On PostgreSQL the database's own work is in other processes: there a call's cost is the time that it takes when it is alone.
+- PostgreSQL is one of its own (scripts/postgres.sh) with the defaults of its version, but without fsync and without filling
+  its log with zeros. The database's own work is in other processes: there a call's cost is the time that it takes when it is alone.
 - The floor of a reading is a Go client that sends the same requests over as many connections and hashes what it reads. What is
   read is distribution 3, the reference registry, with its content in memory; beside it a registry that does as little as can be.
 - A reading is timed from when it starts: how long it waits in the queue, up to a second, is not counted.

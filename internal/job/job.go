@@ -9,10 +9,8 @@ package job
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -81,30 +79,30 @@ func (w *syncWorker) Work(ctx context.Context, j *river.Job[syncArgs]) error {
 	return nil
 }
 
-// versionSetting has the version of the queue's tables. To ask River for it
-// takes a fifth of a start on PostgreSQL.
-const versionSetting = "queue_version"
-
 // Migrate brings the queue's tables up to date. Servers that start at once take
 // turns.
 func Migrate(ctx context.Context, db *store.DB) error {
-	m, err := rivermigrate.New(driver(db), nil)
+	d := driver(db)
+	m, err := rivermigrate.New(d, nil)
 	if err != nil {
 		return err
 	}
-	versions := m.AllVersions()
-	newest := strconv.Itoa(versions[len(versions)-1].Version)
-	if have, err := db.Setting(ctx, versionSetting); err == nil && string(have) == newest {
+	if upToDate(ctx, d, m) {
 		return nil
-	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return err
 	}
 	return db.Exclusive(ctx, func(ctx context.Context) error {
 		if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 			return fmt.Errorf("bring the job queue up to date: %w", err)
 		}
-		return db.Update(ctx, func(tx *store.Tx) error { return tx.SetSetting(ctx, versionSetting, []byte(newest)) })
+		return nil
 	})
+}
+
+// upToDate reports whether all migrations are in River's record. River itself
+// looks for that in PostgreSQL's catalogue first, for a fifth of a start.
+func upToDate(ctx context.Context, d riverdriver.Driver[*sql.Tx], m *rivermigrate.Migrator[*sql.Tx]) bool {
+	applied, err := d.GetExecutor().MigrationGetByLine(ctx, &riverdriver.MigrationGetByLineParams{Line: riverdriver.MigrationLineMain})
+	return err == nil && len(applied) >= len(m.AllVersions()) // without a record there is an error
 }
 
 func driver(db *store.DB) riverdriver.Driver[*sql.Tx] {

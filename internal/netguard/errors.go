@@ -241,6 +241,10 @@ func certificateDetail(host string, failed *tls.CertificateVerificationError) (d
 		}
 		return "the certificate of " + host + " is not valid for a server", "Have another one issued."
 	}
+	if _, ok := errors.AsType[x509.SystemRootsError](failed); ok {
+		return "this server cannot read its own certificate authorities, so that the certificate of " + host + " cannot be verified",
+			"See to the authorities of the system on which Portolan runs (SSL_CERT_FILE, SSL_CERT_DIR)."
+	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](failed); ok {
 		return "the certificate of " + host + " is signed by an unknown authority",
 			"Set caCertificate to the authority's certificate, or certificateSha256 to that of the server's own (it shows " + fingerprint(leaf) + ")."

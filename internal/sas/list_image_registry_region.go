@@ -29,8 +29,8 @@ func (s *Service) listImageRegistryRegion() rpc.Endpoint {
 				return nil, err
 			}
 			used := map[string]bool{}
-			for r := range registries.All {
-				used[r.RegionID] = !slices.Contains(s.Regions, r.RegionID)
+			for _, region := range registries.Kinds {
+				used[region] = !slices.Contains(s.Regions, region)
 			}
 			maps.DeleteFunc(used, func(_ string, other bool) bool { return !other })
 			resp := &listImageRegistryRegionResponse{}

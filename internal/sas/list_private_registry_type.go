@@ -29,8 +29,8 @@ func (s *Service) listPrivateRegistryType() rpc.Endpoint {
 				return nil, err
 			}
 			counts := map[portolan.RegistryType]int64{}
-			for r := range registries.All {
-				counts[r.Type]++
+			for t := range registries.Kinds {
+				counts[t]++
 			}
 			resp := &listPrivateRegistryTypeResponse{}
 			for _, t := range portolan.RegistryTypes() {

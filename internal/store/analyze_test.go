@@ -44,29 +44,40 @@ func TestStagedIsFoundByPath(t *testing.T) {
 // from small tables by reading them from end to end.
 func (f *fixture) plan(statement string) string {
 	f.Helper()
-	var lines []string
-	f.update(func(ctx context.Context, tx *store.Tx) error {
-		var line string
-		explain, into := "EXPLAIN QUERY PLAN ", []any{new(int), new(int), new(int), &line}
+	var text string
+	f.update(func(ctx context.Context, tx *store.Tx) (err error) {
+		explain := "EXPLAIN QUERY PLAN "
 		if f.Postgres() {
-			explain, into = "EXPLAIN ", []any{&line}
+			explain = "EXPLAIN "
 			if strings.HasPrefix(statement, "SELECT") {
 				if _, err := tx.SQL().ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
 					return err
 				}
 			}
 		}
-		rows, err := tx.SQL().QueryContext(ctx, explain+statement)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			if err := rows.Scan(into...); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			lines = append(lines, line)
-		}
-		return errors.Join(rows.Err(), rows.Close())
+		text, err = f.explained(tx, explain+statement)
+		return err
 	})
-	return strings.Join(lines, "\n")
+	return text
+}
+
+// explained are the lines that a statement of EXPLAIN answers.
+func (f *fixture) explained(tx *store.Tx, statement string) (string, error) {
+	var line string
+	into := []any{&line}
+	if !f.Postgres() {
+		into = []any{new(int), new(int), new(int), &line}
+	}
+	rows, err := tx.SQL().QueryContext(f.Context(), statement)
+	if err != nil {
+		return "", err
+	}
+	var lines []string
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return "", errors.Join(err, rows.Close())
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n"), errors.Join(rows.Err(), rows.Close())
 }

@@ -52,6 +52,7 @@ type DB struct {
 	durable     *durable // nil on PostgreSQL
 	recent      int      // recentImages
 	verified    int      // maxVerified
+	manyChanges int
 	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
 	writing, reading *prepared
 }
@@ -75,7 +76,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{dialect: d, now: o.Now, held: o.Held, recent: recentImages, verified: maxVerified}
+	db := &DB{dialect: d, now: o.Now, held: o.Held, recent: recentImages, verified: maxVerified, manyChanges: manyChanges}
 	db.trails.max, db.matches.max = maxTrails, maxMatches
 	if db.now == nil {
 		db.now = time.Now

@@ -61,3 +61,11 @@ func (db *DB) literal(query string, args []any) string {
 	}
 	return db.dialect.text(query)
 }
+
+// ChangedRegistries is how what changed of a list is selected.
+const ChangedRegistries = changedRegistries
+
+// Reader is a server that knows nothing yet and reads lists in parts.
+func Reader(db *DB) *DB {
+	return &DB{dialect: db.dialect, now: db.now, read: db.read, reading: db.reading}
+}

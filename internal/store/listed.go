@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"strings"
 	"sync/atomic"
 
 	"portolan"
@@ -27,23 +26,24 @@ type listed struct {
 // listedColumns are the first of registryColumns.
 const listedColumns = `id, type, name, region_id, instance_id, created, deleted, image_count, repository_count, extra`
 
-var numRegistryColumns = strings.Count(registryColumns, ",") + 1
+// listedScanner scans rows of packed registryColumns. A row that could not be
+// told in full later is errUnpacked now.
+func listedScanner() func(scanner) (*listed, error) {
+	integers := integersOf(scanRegistry)
+	return func(row scanner) (*listed, error) { return scanListed(row, integers) }
+}
 
-// scanListed scans a row of packed registryColumns. What cannot be told from it
-// later is errUnpacked now.
-func scanListed(row scanner) (*listed, error) {
+func scanListed(row scanner, integers []bool) (*listed, error) {
 	l := &listed{}
 	if err := row.Scan((*string)(&l.row)); err != nil {
 		return nil, err
 	}
-	if l.row.columns() != numRegistryColumns {
+	if !l.row.fits(integers) {
 		return nil, errUnpacked
 	}
 	var deleted int64
 	var extra string
-	err := l.row.scanFirst([]any{
-		&l.id, &l.registryType, &l.name, &l.region, &l.instance, &l.created, &deleted, &l.sum.images, &l.sum.repositories, &extra,
-	})
+	err := l.row.Scan(&l.id, &l.registryType, &l.name, &l.region, &l.instance, &l.created, &deleted, &l.sum.images, &l.sum.repositories, &extra)
 	if err != nil {
 		return nil, err
 	}
@@ -80,19 +80,14 @@ func (l *listed) registry() *portolan.Registry {
 	if r := l.full.Load(); r != nil {
 		return r
 	}
-	r, err := scanRegistry(l.row)
-	if err != nil {
-		// The columns were counted, and those that are left are integers and
-		// texts, unless a hand has written something else into a SQLite file.
-		r = l.brief()
-	}
+	r, _ := scanRegistry(l.row) // it fits, and has no extra settings
 	l.full.CompareAndSwap(nil, r)
 	return l.full.Load()
 }
 
-// brief has what criteria tell registries by, and their names.
+// brief has what criteria tell registries by.
 func (l *listed) brief() *portolan.Registry {
-	return &portolan.Registry{ID: l.id, Type: l.registryType, Name: l.name, RegionID: l.region, InstanceID: l.instance}
+	return &portolan.Registry{ID: l.id, Type: l.registryType, RegionID: l.region, InstanceID: l.instance}
 }
 
 // older orders registries as slots do: by creation, then id.

@@ -24,19 +24,8 @@ var errUnpacked = errors.New("a row cannot be read as one text")
 // share its memory.
 type packedRow string
 
-// Scan implements scanner.
+// Scan implements scanner. The first columns are enough.
 func (p packedRow) Scan(targets ...any) error {
-	if p.columns() != len(targets) {
-		return errUnpacked
-	}
-	return p.scanFirst(targets)
-}
-
-// columns is the number of columns, if no text holds the separator.
-func (p packedRow) columns() int { return strings.Count(string(p), separator) + 1 }
-
-// scanFirst scans the first columns.
-func (p packedRow) scanFirst(targets []any) error {
 	rest := string(p)
 	for _, target := range targets {
 		var field string
@@ -45,6 +34,52 @@ func (p packedRow) scanFirst(targets []any) error {
 		}
 	}
 	return nil
+}
+
+// fits reports whether a row has as many columns, with integers where they are
+// expected, so that scanning it cannot fail.
+func (p packedRow) fits(integers []bool) bool {
+	column, start, digits := 0, 0, 0
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c == separator[0]:
+			if integers[column] && digits == 0 {
+				return false
+			}
+			if column++; column == len(integers) {
+				return false
+			}
+			start, digits = i+1, 0
+		case '0' <= c && c <= '9':
+			digits++
+		case integers[column] && (c != '-' || i > start):
+			return false
+		}
+	}
+	return column == len(integers)-1 && (!integers[column] || digits > 0)
+}
+
+// integersOf are the columns that a scan of rows takes as integers.
+func integersOf[T any](scan func(scanner) (T, error)) []bool {
+	var k kinds
+	_, _ = scan(&k)
+	return k
+}
+
+// kinds is a row that tells what it is scanned into.
+type kinds []bool
+
+// Scan implements scanner.
+func (k *kinds) Scan(targets ...any) error {
+	for _, target := range targets {
+		switch target.(type) {
+		case *int, *int64:
+			*k = append(*k, true)
+		default:
+			*k = append(*k, false)
+		}
+	}
+	return errUnpacked // there is nothing in it
 }
 
 // assign reports whether the field was one for the target.

@@ -31,6 +31,7 @@ func TestListTellsWhatEachRegistryHas(t *testing.T) {
 						Type: portolan.ACR, Name: text + "r", DomainName: "s.example.com" + name, HostIP: text, Port: 5000, Protocol: 2, NetType: 1, VpcID: text,
 						RegionID: text, Version: text, UserName: text, WhiteList: text, BlackList: text, TransPerHour: 1, PersistenceDay: 7,
 					},
+					{Type: portolan.Quay, Name: "lazily", DomainName: "t.example.com" + name, UserName: text, WhiteList: text},
 					{Type: portolan.OCI, Name: "after", DomainName: "after.example.com" + name},
 				} {
 					r.AccountID, r.InstanceID = account, store.NewInstanceID()

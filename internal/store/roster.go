@@ -38,8 +38,8 @@ type Registries struct {
 	// found remembers which slots have a text in their names, and is kept up to
 	// date, so that a text that is asked for again costs nothing.
 	found map[string]bitset
-	// remembered is the length of the lists in found when they were made.
-	remembered int
+	// foundSlots is the length of the lists in found when they were made.
+	foundSlots int
 }
 
 type slot struct {
@@ -59,10 +59,10 @@ type sum struct{ images, repositories int }
 type gram [2]rune
 
 const (
-	// maxFound bounds the texts that are remembered, maxListed the slots in
+	// maxFound bounds the texts that are remembered, maxFoundSlots the slots in
 	// their lists.
-	maxFound  = 256
-	maxListed = 500_000
+	maxFound      = 256
+	maxFoundSlots = 500_000
 	// A list half of which is gone is made anew.
 	sparse = 2
 )
@@ -76,7 +76,7 @@ func newRegistries() *Registries {
 func (v *Registries) clear() {
 	v.slots, v.live, v.sums, v.instances = nil, nil, map[kind]sum{}, map[string]int{}
 	v.byID, v.types = map[int64]int{}, map[portolan.RegistryType]bitset{}
-	v.grams, v.found, v.remembered = map[gram][]int32{}, map[string]bitset{}, 0
+	v.grams, v.found, v.foundSlots = map[gram][]int32{}, map[string]bitset{}, 0
 }
 
 // change takes in registries that are new, changed or deleted up to a
@@ -129,22 +129,22 @@ func (v *Registries) append(l *listed) {
 	v.live = v.live.set(at)
 	v.types[l.registryType] = v.types[l.registryType].set(at)
 	v.instances[l.instance] = at
-	v.add(l, 1)
+	v.count(l, 1)
 	if v.sought {
 		v.index(at)
 	}
 }
 
-// add adds the counts of a registry to the sums, so many times.
-func (v *Registries) add(l *listed, times int) {
+// count adds the counts of a registry to the sums, so many times.
+func (v *Registries) count(l *listed, times int) {
 	s := v.sums[l.kind]
 	v.sums[l.kind] = sum{s.images + times*l.sum.images, s.repositories + times*l.sum.repositories}
 }
 
 func (v *Registries) replace(at int, l *listed) {
 	s := &v.slots[at]
-	v.add(s.listed, -1)
-	v.add(l, 1)
+	v.count(s.listed, -1)
+	v.count(l, 1)
 	renamed := s.name != l.name
 	s.listed = l
 	if renamed && v.sought {
@@ -158,7 +158,7 @@ func (v *Registries) remove(at int) {
 	v.live.unset(at)
 	v.types[l.registryType].unset(at)
 	delete(v.instances, l.instance)
-	v.add(l, -1)
+	v.count(l, -1)
 	v.slots[at] = slot{}
 	for _, slots := range v.found {
 		slots.unset(at)
@@ -295,12 +295,12 @@ func (v *Registries) find(text string) {
 		}
 	}
 	list := v.scan(text)
-	if len(v.found) >= maxFound || v.remembered+len(list) > maxListed {
+	if len(v.found) >= maxFound || v.foundSlots+len(list) > maxFoundSlots {
 		clear(v.found)
-		v.remembered = 0
+		v.foundSlots = 0
 	}
 	v.found[text] = list
-	v.remembered += len(list)
+	v.foundSlots += len(list)
 }
 
 // scan answers the slots with a text in their names, by way of the rarest two
@@ -322,21 +322,34 @@ func (v *Registries) scan(text string) bitset {
 	return slots
 }
 
+// Kinds yields the type and the region of every registry.
+func (v *Registries) Kinds(yield func(portolan.RegistryType, string) bool) {
+	for _, l := range v.all() {
+		if !yield(l.registryType, l.region) {
+			return
+		}
+	}
+}
+
 // All yields every registry, newest first, as they are at the start.
 func (v *Registries) All(yield func(*portolan.Registry) bool) {
+	for _, l := range v.all() {
+		if !yield(l.registry()) {
+			return
+		}
+	}
+}
+
+func (v *Registries) all() []*listed {
 	v.mu.RLock()
+	defer v.mu.RUnlock()
 	list := make([]*listed, 0, len(v.byID))
 	for _, s := range slices.Backward(v.slots) {
 		if s.listed != nil {
 			list = append(list, s.listed)
 		}
 	}
-	v.mu.RUnlock()
-	for _, l := range list {
-		if !yield(l.registry()) {
-			return
-		}
-	}
+	return list
 }
 
 // Get answers a registry by its id, nil if the account has none.

@@ -17,9 +17,3 @@ func (tx *Tx) AddSetting(ctx context.Context, name string, value []byte) error {
 	_, err := tx.exec(ctx, `INSERT INTO settings (name, value) VALUES ($1, $2)`, name, value)
 	return err
 }
-
-// SetSetting makes or changes a setting.
-func (tx *Tx) SetSetting(ctx context.Context, name string, value []byte) error {
-	_, err := tx.exec(ctx, `INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
-	return err
-}

@@ -67,16 +67,16 @@ func (db *DB) Registries(ctx context.Context, account int64) (*Registries, error
 // errMoved is returned when parts of a list are of different states.
 var errMoved = errors.New("the registries changed while they were read")
 
-// refresh takes in what changed. A list that is read for the first time, which
-// a start waits for, is read in two parts at once.
+// refresh takes in what changed.
 func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error {
-	parts := 1
-	if snap.generation <= 0 {
-		parts = 2
+	bounds, err := db.partition(ctx, account, snap.generation)
+	var changed []*listed
+	var generation int64
+	if err == nil {
+		changed, generation, err = db.changed(ctx, account, snap.generation, bounds, true)
 	}
-	changed, generation, err := db.changed(ctx, account, snap.generation, parts, true)
 	if errors.Is(err, errMoved) || errors.Is(err, errUnpacked) {
-		changed, generation, err = db.changed(ctx, account, snap.generation, 1, false)
+		changed, generation, err = db.changed(ctx, account, snap.generation, nil, false)
 	}
 	if errors.Is(err, ErrNotFound) {
 		snap.view = newRegistries()
@@ -90,29 +90,53 @@ func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error 
 	return nil
 }
 
-// changed answers the registries that changed after a generation, and the
-// account's generation now. ErrNotFound if there is no such account.
-func (db *DB) changed(ctx context.Context, account, since int64, parts int, pack bool) ([]*listed, int64, error) {
-	lists, generations := make([][]*listed, parts), make([]int64, parts)
-	bounds, err := db.partition(ctx, parts)
-	if err != nil {
-		return nil, 0, err
+// manyChanges is from how many changes of an account on its list is read in two
+// parts at once.
+const manyChanges = 2_000
+
+// partition answers where to part a list that is read for the first time, which
+// a start waits for, nil for a short one. Ids are those of all accounts: one
+// whose registries came late, or early, is read in one part and an empty one.
+func (db *DB) partition(ctx context.Context, account, since int64) (bounds []int64, err error) {
+	if since > 0 {
+		return nil, nil
 	}
+	var generation, first, last int64
+	err = db.look(ctx, func(tx *Tx) error {
+		return tx.one(ctx, `SELECT registry_generation, coalesce((SELECT min(id) FROM registries), 0), coalesce((SELECT max(id) FROM registries), 0)
+			FROM accounts WHERE id = $1`, []any{account}, &generation, &first, &last)
+	})
+	if err != nil || generation < int64(db.manyChanges) {
+		return nil, err
+	}
+	return []int64{0, first + (last-first+1)/2, math.MaxInt64}, nil
+}
+
+// changed answers the registries that changed after a generation, and the
+// account's generation now, read in the parts that bounds say: each from one to
+// before the next. ErrNotFound if there is no such account.
+func (db *DB) changed(ctx context.Context, account, since int64, bounds []int64, pack bool) ([]*listed, int64, error) {
+	parts := max(1, len(bounds)-1)
+	lists, generations := make([][]*listed, parts), make([]int64, parts)
 	columns, scan := registryColumns, scanListedColumns
 	if pack {
-		columns, scan = packed(registryColumns), scanListed
+		columns, scan = packed(registryColumns), listedScanner()
 	}
+	text := `SELECT ` + columns + changedRegistries
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range parts {
+		text, args := text, []any{account, since}
+		if parts > 1 {
+			// Rows of one part lie beside each other. PostgreSQL would think that
+			// few have such ids, and read all registries for a few changes.
+			text, args = text+` AND id >= $3 AND id < $4`, append(args, bounds[i], bounds[i+1])
+		}
 		group.Go(func() error {
 			return db.View(ctx, func(tx *Tx) (err error) {
 				if generations[i], err = tx.registryGeneration(ctx, account); err != nil || generations[i] == since {
 					return err
 				}
-				lists[i], err = collect(ctx, tx, scan,
-					`SELECT `+columns+` FROM registries WHERE account_id = $1 AND revision > $2 AND id >= $3 AND id < $4`,
-					account, since, bounds[i], bounds[i+1])
-				if err == nil {
+				if lists[i], err = collect(ctx, tx, scan, text, args...); err == nil {
 					slices.SortFunc(lists[i], older)
 				}
 				return err
@@ -128,20 +152,4 @@ func (db *DB) changed(ctx context.Context, account, since int64, parts int, pack
 	return slices.Concat(lists...), generations[0], nil
 }
 
-// partition answers the bounds of parts of all registries' ids: each part is
-// from one to before the next. Read in order, rows lie beside each other.
-func (db *DB) partition(ctx context.Context, parts int) ([]int64, error) {
-	bounds := make([]int64, parts+1)
-	bounds[parts] = math.MaxInt64
-	if parts == 1 {
-		return bounds, nil
-	}
-	var first, last int64
-	err := db.look(ctx, func(tx *Tx) error {
-		return tx.one(ctx, `SELECT coalesce((SELECT min(id) FROM registries), 0), coalesce((SELECT max(id) FROM registries), 0)`, nil, &first, &last)
-	})
-	for i := 1; i < parts; i++ {
-		bounds[i] = first + (last-first+1)*int64(i)/int64(parts)
-	}
-	return bounds, err
-}
+const changedRegistries = ` FROM registries WHERE account_id = $1 AND revision > $2`
