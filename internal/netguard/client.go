@@ -19,8 +19,8 @@ import (
 // Client fails only for a CACertificate or CertificateSHA256 that cannot be
 // used, naming which ("caCertificate" or "certificateSha256") and why, for the
 // system's authorities if one is to be added to them and they cannot be read,
-// and for a HostIP that is no address; whether an address may be dialled shows when it
-// is.
+// and for a HostIP that is no address; whether an address may be dialled shows
+// when it is.
 func (g *Guard) Client(t Target) (*http.Client, error) {
 	d, err := g.dialer(t)
 	if err != nil {

@@ -52,7 +52,7 @@ type DB struct {
 	durable     *durable // nil on PostgreSQL
 	recent      int      // recentImages
 	verified    int      // maxVerified
-	manyChanges int
+	manyChanges int64    // manyChanges
 	// The statements of the pools, nil on PostgreSQL, whose driver keeps them.
 	writing, reading *prepared
 }

@@ -32,7 +32,8 @@ type EventWebhook struct {
 	AccountID int64
 	// RegistryID is 0 for those of all registries.
 	RegistryID int64
-	// URL is what may be shown of it.
+	// URL is what may be shown of it; all of it in a webhook of an older version,
+	// until that is called.
 	URL    string
 	Events []string
 	// Secret is sealed: the signing key, and the URL.

@@ -26,19 +26,17 @@ type listed struct {
 // listedColumns are the first of registryColumns.
 const listedColumns = `id, type, name, region_id, instance_id, created, deleted, image_count, repository_count, extra`
 
-// listedScanner scans rows of packed registryColumns. A row that could not be
-// told in full later is errUnpacked now.
-func listedScanner() func(scanner) (*listed, error) {
-	integers := integersOf(scanRegistry)
-	return func(row scanner) (*listed, error) { return scanListed(row, integers) }
-}
+// registryIntegers tells which of registryColumns are integers.
+var registryIntegers = integersOf(scanRegistry)
 
-func scanListed(row scanner, integers []bool) (*listed, error) {
+// scanListed scans a row of packed registryColumns. One that could not be told
+// in full later is errUnpacked now.
+func scanListed(row scanner) (*listed, error) {
 	l := &listed{}
 	if err := row.Scan((*string)(&l.row)); err != nil {
 		return nil, err
 	}
-	if !l.row.fits(integers) {
+	if !l.row.fits(registryIntegers) {
 		return nil, errUnpacked
 	}
 	var deleted int64

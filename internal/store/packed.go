@@ -16,8 +16,9 @@ func packed(columns string) string { return "concat_ws(@US, " + columns + ")" }
 
 const separator = "\x1f"
 
-// errUnpacked is returned for a row that cannot be told from its packed text,
-// because one of its texts holds the separator. It is to be read by its columns.
+// errUnpacked is returned for a row that cannot be told from its packed text: one
+// of its texts holds the separator, or a column is not what it should be. It is
+// to be read by its columns.
 var errUnpacked = errors.New("a row cannot be read as one text")
 
 // packedRow is a row as one text, to be scanned into integers and texts. Texts

@@ -69,14 +69,9 @@ var errMoved = errors.New("the registries changed while they were read")
 
 // refresh takes in what changed.
 func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error {
-	bounds, err := db.partition(ctx, account, snap.generation)
-	var changed []*listed
-	var generation int64
-	if err == nil {
-		changed, generation, err = db.changed(ctx, account, snap.generation, bounds, true)
-	}
+	changed, generation, err := db.changed(ctx, account, snap.generation, true)
 	if errors.Is(err, errMoved) || errors.Is(err, errUnpacked) {
-		changed, generation, err = db.changed(ctx, account, snap.generation, nil, false)
+		changed, generation, err = db.changed(ctx, account, snap.generation, false)
 	}
 	if errors.Is(err, ErrNotFound) {
 		snap.view = newRegistries()
@@ -95,7 +90,8 @@ func (db *DB) refresh(ctx context.Context, account int64, snap *snapshot) error 
 const manyChanges = 2_000
 
 // partition answers where to part a list that is read for the first time, which
-// a start waits for, nil for a short one. Ids are those of all accounts: one
+// a start waits for, nil for a short one: a part is from one id to before the
+// next. Ids are those of all accounts: one
 // whose registries came late, or early, is read in one part and an empty one.
 func (db *DB) partition(ctx context.Context, account, since int64) (bounds []int64, err error) {
 	if since > 0 {
@@ -106,22 +102,27 @@ func (db *DB) partition(ctx context.Context, account, since int64) (bounds []int
 		return tx.one(ctx, `SELECT registry_generation, coalesce((SELECT min(id) FROM registries), 0), coalesce((SELECT max(id) FROM registries), 0)
 			FROM accounts WHERE id = $1`, []any{account}, &generation, &first, &last)
 	})
-	if err != nil || generation < int64(db.manyChanges) {
+	if err != nil || generation < db.manyChanges {
 		return nil, err
 	}
 	return []int64{0, first + (last-first+1)/2, math.MaxInt64}, nil
 }
 
 // changed answers the registries that changed after a generation, and the
-// account's generation now, read in the parts that bounds say: each from one to
-// before the next. ErrNotFound if there is no such account.
-func (db *DB) changed(ctx context.Context, account, since int64, bounds []int64, pack bool) ([]*listed, int64, error) {
+// account's generation now; ErrNotFound if there is no such account. Read
+// quickly, rows are texts and a long list is parted; it may end in errUnpacked or
+// errMoved.
+func (db *DB) changed(ctx context.Context, account, since int64, quickly bool) (_ []*listed, _ int64, err error) {
+	var bounds []int64
+	columns, scan := registryColumns, scanListedColumns
+	if quickly {
+		columns, scan = packed(registryColumns), scanListed
+		if bounds, err = db.partition(ctx, account, since); err != nil {
+			return nil, 0, err
+		}
+	}
 	parts := max(1, len(bounds)-1)
 	lists, generations := make([][]*listed, parts), make([]int64, parts)
-	columns, scan := registryColumns, scanListedColumns
-	if pack {
-		columns, scan = packed(registryColumns), listedScanner()
-	}
 	text := `SELECT ` + columns + changedRegistries
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range parts {
