@@ -56,6 +56,7 @@ func serveChild(ctx context.Context, text string, in io.Reader, out io.Writer) e
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
 	}
+	app.CollectSeldom(os.Getenv("GOGC")) // as a server does, and what it is compared with
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)

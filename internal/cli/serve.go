@@ -48,6 +48,7 @@ PORTOLAN_SYNC_INTERVAL. Lists are comma-separated there.`,
 			if err := s.completeConfig(&f); err != nil {
 				return err
 			}
+			app.CollectSeldom(s.env("GOGC"))
 			log := app.NewLogWriter(s.err)
 			f.Log = slog.New(f.handler(log))
 			return errors.Join(runServer(c.Context(), f.Config), log.Close())

@@ -137,10 +137,10 @@ type inquiry struct {
 }
 
 const (
-	// linger is how long a question waits for others to join, far less than a
-	// registry takes to answer; when enough have asked, no more are waited for.
-	// The other readers keep the registry busy.
-	linger = time.Millisecond
+	// linger is how long a question waits for others to join, less than a
+	// registry takes for a repository; when enough have asked, no more are waited
+	// for. The other readers keep the registry busy.
+	linger = 8 * time.Millisecond
 	enough = readers / 2
 )
 

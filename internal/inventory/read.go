@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// readers list repositories at once: more than a registry is sent requests
-	// at once, so that none of these waits for one that is handed over.
-	readers   = 8
+	// readers list repositories at once: several times as many as a registry is
+	// sent requests at once, so that none of these waits for a listing that is
+	// handed over or asks the store.
+	readers   = 4 * connector.DefaultConcurrent
 	todoBatch = 1_000
 	// handedOver bounds the rows that wait to be written, but for one listing
 	// that has more.
@@ -50,7 +51,7 @@ type listed struct {
 // noticed.
 func (l *listed) weight() int64 {
 	if l.err != nil {
-		return handedOver / readers
+		return handedOver / fatalInRow
 	}
 	return int64(min(1+len(l.rows), handedOver))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portolan"
+	"portolan/internal/inventory"
 	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
@@ -266,7 +267,7 @@ func TestWindowEnds(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, url string) {
 		r := newRig(t, url)
-		const repositories = 40
+		const repositories = 5 * inventory.Readers
 		name := func(i int) string { return fmt.Sprintf("app-%02d", i) }
 		for i := range repositories {
 			r.fill(name(i), i*100+1, 10)
@@ -293,14 +294,14 @@ func TestWindowEnds(t *testing.T) {
 			}
 			return r.finish(id)
 		}
-		first := night(20)
+		first := night(2 * inventory.Readers)
 		if first.Status != portolan.SyncPartial || first.Ledger.ErrorCode != portolan.Partial || !strings.Contains(first.Ledger.ErrorMessage, "22:00-06:00") {
 			t.Errorf("%s %s %q", first.Status, first.Ledger.ErrorCode, first.Ledger.ErrorMessage)
 		}
-		if n := first.Ledger.RepositoriesRead; n < 10 || n > 20 || first.Ledger.ImagesGone != n {
+		if n := first.Ledger.RepositoriesRead; n < inventory.Readers || n > 2*inventory.Readers || first.Ledger.ImagesGone != n {
 			t.Errorf("%d were read, %d are gone", n, first.Ledger.ImagesGone)
 		}
-		second := night(10)
+		second := night(2 * inventory.Readers)
 		if second.Status != portolan.SyncPartial || second.Ledger.RepositoriesSkipped != first.Ledger.RepositoriesRead {
 			t.Errorf("%s: %d skipped of %d read", second.Status, second.Ledger.RepositoriesSkipped, first.Ledger.RepositoriesRead)
 		}

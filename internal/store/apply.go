@@ -234,7 +234,7 @@ func (db *DB) Apply(ctx context.Context, l *Lease, changes []Change, counts bool
 		return nil
 	})
 	if err == nil {
-		db.pace.took(rows, done.held)
+		db.pace.took(rows, done.held, db.dialect.hold)
 		db.grown(ctx, &db.growth, rows, "images", "repositories", "artifacts", "image_blocks")
 		db.checkpoint(ctx, rows+blockRows*done.blocksPut)
 	}

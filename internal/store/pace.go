@@ -6,9 +6,6 @@ import (
 )
 
 const (
-	// holdFor is how long a transaction of a reading should hold the write lock:
-	// most stay near it, and the slowest far below 50 ms.
-	holdFor = 15 * time.Millisecond
 	// firstRoom is for a store whose pace is not known yet, leastRoom and
 	// mostRoom bound it.
 	leastRoom, firstRoom, mostRoom = 100, 200, 1_000
@@ -32,14 +29,15 @@ func (db *DB) Room() int {
 	return p.room
 }
 
-// took learns from a transaction. It shrinks at once and grows slowly.
-func (p *pace) took(rows int, d time.Duration) {
+// took learns from a transaction that took so long and should have taken hold.
+// It shrinks at once and grows slowly.
+func (p *pace) took(rows int, d, hold time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case d > 2*holdFor:
+	case d > 2*hold:
 		p.room = max(leastRoom, p.room/2)
-	case d > holdFor:
+	case d > hold:
 		p.room = max(leastRoom, p.room*7/8)
 	case rows >= p.room/2:
 		p.room = min(mostRoom, p.room*9/8)
