@@ -30,8 +30,8 @@ How it is measured:
   its log with zeros. The database's own work is in other processes: there a call's cost is the time that it takes when it is alone.
 - The floor of a reading is a Go client that sends the same requests over as many connections and hashes what it reads. What is
   read is distribution 3, the reference registry, with its content in memory; beside it a registry that does as little as can be.
-- Servers and their floors collect garbage as portolan serve does, when the heap has grown by 200 %. The client is as Go makes
-  it, 100 %; by 200 it is about 2 % quicker.
+- Servers and their floors collect garbage as portolan serve does, with GOGC=200. The client is as Go makes it, with 100; with
+  200 it would be a fiftieth quicker.
 - A reading is timed from when it starts: how long it waits in the queue, up to a second, is not counted.
 - On SQLite a writing transaction locks out all other writers. On PostgreSQL a reading's locks are its own; there it counts how
   long somebody takes who changes the registry meanwhile. The longest of thousands wait for the disk: to leave it out, have
