@@ -33,8 +33,8 @@ How it is measured:
 - Servers and their floors collect garbage as portolan serve does, with GOGC=200. The client is as Go makes it, with 100; with
   200 it would be a fiftieth quicker.
 - A reading is timed from when it starts: how long it waits in the queue, up to a second, is not counted.
-- On SQLite a writing transaction locks out all other writers. On PostgreSQL a reading's locks are its own; there it counts how
-  long somebody takes who changes the registry meanwhile. The longest of thousands wait for the disk: to leave it out, have
+- On SQLite a writing transaction locks out all other writers. On PostgreSQL a reading locks its own rows; there it counts how
+  long somebody takes who changes the registry meanwhile and asks for a reading, which meets those locks. The longest of thousands wait for the disk: to leave it out, have
   TMPDIR and the database in memory.
 
 `

@@ -94,6 +94,7 @@ type demo struct {
 }
 
 func (s *shell) startDemo(ctx context.Context, folder string, wg *sync.WaitGroup) (*demo, error) {
+	app.CollectSeldom(s.env("GOGC"))
 	a, err := app.New(ctx, app.Config{
 		Data: folder, Listen: "127.0.0.1:0", MetricsListen: app.Off, Log: app.Discard(),
 		AllowDial: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},

@@ -1,4 +1,8 @@
 package inventory
 
-// Readers is how many repositories are listed at once.
-const Readers = readers
+// FirstReaders and Readers are how many repositories are listed at once, where
+// that takes long and where it is quick.
+const (
+	FirstReaders = firstReaders
+	Readers      = readers
+)

@@ -55,39 +55,53 @@ func (a *asker) questions() [][]portolan.Digest {
 
 // moment lets a question that waits for others be asked.
 func moment() {
-	<-time.After(linger)
+	<-time.After(time.Millisecond)
 	synctest.Wait()
 }
 
-// A question waits a moment for others, but not when there are enough.
+// A question waits a moment for others, but not when there are enough. It waits
+// longer where many may ask.
 func TestInquiryLingers(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		a := &asker{gates: make(chan error, 2)}
-		a.gates <- nil
-		a.gates <- nil
-		began := time.Now()
-		joined := []<-chan error{a.start(t.Context(), "a"), a.start(t.Context(), "b")}
-		if len(a.questions()) != 0 {
-			t.Error("the store was asked at once")
+	for name, listings := range map[string]int64{"one listing": 1, "many": readers} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { lingers(t, listings) })
+		})
+	}
+}
+
+func lingers(t *testing.T, listings int64) {
+	a := &asker{gates: make(chan error, 2)}
+	a.listings.Store(listings)
+	linger, enough := a.patience()
+	if long := listings > 1; long != (linger > time.Millisecond) || enough != map[bool]int{false: firstReaders, true: readers / 2}[long] {
+		t.Errorf("with %d listings it waits %s for %d", listings, linger, enough)
+	}
+	a.gates <- nil
+	a.gates <- nil
+	began := time.Now()
+	joined := []<-chan error{a.start(t.Context(), "a"), a.start(t.Context(), "b")}
+	if len(a.questions()) != 0 {
+		t.Error("the store was asked at once")
+	}
+	<-time.After(linger)
+	synctest.Wait()
+	if len(a.questions()) != 1 || time.Since(began) != linger {
+		t.Errorf("the store was asked %v after %s", a.questions(), time.Since(began))
+	}
+	began = time.Now()
+	for n := range enough {
+		joined = append(joined, a.start(t.Context(), portolan.Digest('c'+rune(n))))
+	}
+	for _, done := range joined {
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
-		moment()
-		if len(a.questions()) != 1 || time.Since(began) != linger {
-			t.Errorf("the store was asked %v after %s", a.questions(), time.Since(began))
-		}
-		began = time.Now()
-		for n := range enough {
-			joined = append(joined, a.start(t.Context(), portolan.Digest('c'+rune(n))))
-		}
-		for _, done := range joined {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-		if len(a.questions()) != 2 || len(a.questions()[1]) != enough || time.Since(began) != 0 {
-			t.Errorf("the store was asked %v after %s", a.questions(), time.Since(began))
-		}
-	})
+	}
+	if len(a.questions()) != 2 || len(a.questions()[1]) != enough || time.Since(began) != 0 {
+		t.Errorf("the store was asked %v after %s", a.questions(), time.Since(began))
+	}
 }
 
 // What is asked while a question is being answered becomes one question.

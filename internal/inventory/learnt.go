@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"portolan"
@@ -131,22 +132,30 @@ func (l *learnt) others(by *connector.Listing, digests []portolan.Digest) []*cla
 // waits a moment for others, and while one is being answered, they become the
 // next.
 type inquiry struct {
+	// listings is how many may ask.
+	listings atomic.Int64
+
 	mu   sync.Mutex
 	next *question
 	turn chan struct{} // holds one while a question is being answered
 }
 
-const (
-	// linger is how long a question waits for others to join, less than a
-	// registry takes for a repository; when enough have asked, no more are waited
-	// for. The other readers keep the registry busy.
-	linger = 8 * time.Millisecond
-	enough = readers / 2
-)
+// patience is how long a question waits for others to join, and how many are
+// enough not to wait for more. Where many repositories are listed at once, the
+// others keep the registry busy meanwhile; else it is far less than a registry
+// takes to answer.
+func (q *inquiry) patience() (linger time.Duration, enough int) {
+	if q.listings.Load() > readers/2 {
+		return 8 * time.Millisecond, readers / 2
+	}
+	return time.Millisecond, firstReaders
+}
 
 type question struct {
 	digests []portolan.Digest
 	askers  int
+	linger  time.Duration
+	enough  int
 	full    chan struct{} // closed when there are enough
 	done    chan struct{}
 	found   map[portolan.Digest]connector.Facts
@@ -162,9 +171,10 @@ func (q *inquiry) ask(ctx context.Context, digests []portolan.Digest, look looku
 	first := own == nil
 	if first {
 		own = &question{done: make(chan struct{}), full: make(chan struct{})}
+		own.linger, own.enough = q.patience()
 		q.next = own
 	}
-	if own.askers++; own.askers == enough {
+	if own.askers++; own.askers == own.enough {
 		close(own.full)
 	}
 	if q.turn == nil {
@@ -188,7 +198,7 @@ func (q *inquiry) ask(ctx context.Context, digests []portolan.Digest, look looku
 
 func (q *inquiry) answer(ctx context.Context, own *question, look lookup) (map[portolan.Digest]connector.Facts, error) {
 	defer close(own.done)
-	moment := time.NewTimer(linger)
+	moment := time.NewTimer(own.linger)
 	defer moment.Stop()
 	select {
 	case <-own.full:

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -17,13 +19,17 @@ import (
 )
 
 const (
-	// readers list repositories at once: several times as many as a registry is
-	// sent requests at once, so that none of these waits for a listing that is
-	// handed over or asks the store.
-	readers   = 4 * connector.DefaultConcurrent
-	todoBatch = 1_000
-	// handedOver bounds the rows that wait to be written, but for one listing
-	// that has more.
+	// firstReaders list repositories at once: as many as requests are under way
+	// at once. Each that was quick is joined by another, up to readers, so that
+	// no request waits for a listing that is handed over or asks the store. Where
+	// a listing takes long, few are under way: one that the end of the slice cuts
+	// short before its first row begins anew.
+	firstReaders = connector.DefaultConcurrent
+	readers      = 4 * firstReaders
+	quickListing = time.Second
+	todoBatch    = 1_000
+	// handedOver bounds the rows that wait to be written, beside the listing that
+	// each reader has in hand.
 	handedOver = 4_000
 	// fatalInRow is how many repositories in a row may fail because the
 	// registry cannot be reached, before the rest is not tried any more.
@@ -56,7 +62,7 @@ func (l *listed) weight() int64 {
 	return int64(min(1+len(l.rows), handedOver))
 }
 
-// read lists every staged repository with a few readers at once, while one
+// read lists every staged repository with some readers at once, while one
 // goroutine writes what they found.
 func (r *reading) read(ctx context.Context) error {
 	for !r.over() {
@@ -126,14 +132,21 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 	todo, done := make(chan task), make(chan listed, min(len(tasks), handedOver))
 	waiting := semaphore.NewWeighted(handedOver)
 	var wg sync.WaitGroup
-	for range readers {
-		wg.Go(func() {
-			for t := range todo {
-				l := r.list1(ctx, t)
-				_ = waiting.Acquire(context.WithoutCancel(ctx), l.weight()) // what was read is never dropped
-				done <- l
+	var joined atomic.Int64
+	var reader func()
+	reader = func() {
+		for t := range todo {
+			began := r.Now()
+			l := r.list1(ctx, t)
+			if l.err == nil && r.Now().Sub(began) < quickListing && joined.Add(1) <= readers-firstReaders {
+				wg.Go(reader)
 			}
-		})
+			_ = waiting.Acquire(context.WithoutCancel(ctx), l.weight()) // what was read is never dropped
+			done <- l
+		}
+	}
+	for range firstReaders {
+		wg.Go(reader)
 	}
 	w := &writer{reading: r}
 	go func() {
@@ -177,6 +190,8 @@ func (r *reading) list1(ctx context.Context, t task) listed {
 	l := listed{task: t, listing: &connector.Listing{Announced: -1}}
 	l.listing.Known = unresolved{r, l.listing}
 	defer r.learnt.release(l.listing)
+	r.inquiry.listings.Add(1)
+	defer r.inquiry.listings.Add(-1)
 	if t.group != "" {
 		expect := 0
 		for _, staged := range t.list {

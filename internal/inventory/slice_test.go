@@ -5,13 +5,56 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"portolan"
+	"portolan/internal/inventory"
 	"portolan/internal/store"
 	"portolan/internal/store/storetest"
 )
+
+// Where listing a repository takes long, few are under way: what the end of a
+// slice cuts short is little.
+func TestReadersJoin(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		each time.Duration
+		most int64
+	}{
+		"slow":  {2 * time.Second, inventory.FirstReaders},
+		"quick": {10 * time.Millisecond, inventory.Readers},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, storetest.URL(t, storetest.SQLite))
+				for i := range 5 * inventory.Readers {
+					r.fill(fmt.Sprintf("app-%02d", i), i*10+1, 1)
+				}
+				var under, most atomic.Int64
+				r.at = func(what string) error {
+					if strings.HasPrefix(what, "images") {
+						if n := under.Add(1); n > most.Load() {
+							most.Store(n)
+						}
+						<-time.After(test.each)
+						r.clock.add(test.each)
+						under.Add(-1)
+					}
+					return nil
+				}
+				s := r.sync(store.SyncRequest{})
+				if s.Status != portolan.SyncOK || most.Load() != test.most {
+					t.Errorf("%s, %d at once", s.Status, most.Load())
+				}
+			})
+		})
+	}
+}
 
 // A slice that is over in the middle of a repository is gone on with.
 func TestSliceOver(t *testing.T) {

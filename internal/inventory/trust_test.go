@@ -28,7 +28,7 @@ func TestPassingFailure(t *testing.T) {
 		code   portolan.ErrorClass
 	}{
 		"refused once":            {portolan.BadCredentials, 1, 0, portolan.SyncOK, ""},
-		"refused for a second":    {portolan.BadCredentials, 8, 1, portolan.SyncOK, ""},
+		"refused for a second":    {portolan.BadCredentials, inventory.Readers, 1, portolan.SyncOK, ""},
 		"unreachable for seconds": {portolan.ConnectFailure, 5, 1, portolan.SyncOK, ""},
 		"refused":                 {portolan.BadCredentials, 1000, 1000, portolan.SyncPartial, portolan.CredentialsExpired},
 		"unreachable":             {portolan.ConnectFailure, 1000, 1000, portolan.SyncPartial, portolan.ConnectFailure},
@@ -60,6 +60,9 @@ func TestPassingFailure(t *testing.T) {
 				}
 				if due := r.dueIn(); (due == 10*time.Minute) != (test.status != portolan.SyncOK) {
 					t.Errorf("the next reading is in %s", due)
+				}
+				if test.probes > 0 && probes.Load() == 0 {
+					t.Error("the registry was not asked again")
 				}
 				if lists.Load() > 100 {
 					t.Errorf("%d listings were tried", lists.Load())

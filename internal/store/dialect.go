@@ -37,9 +37,9 @@ type dialect struct {
 	// statement is a round trip, one where it would keep a journal of its own to
 	// undo what it wrote of the others, which takes longer than to write them.
 	together int
-	// hold is how long a transaction of a reading should take. Where it has the
-	// only write lock, most stay near it, and the slowest far below 50 ms; where
-	// it locks what its own reading writes, it is longer: each costs round trips.
+	// hold is how long a transaction of a reading should take: most stay near it,
+	// and the slowest below 50 ms. Where it locks out only those who want the same
+	// reading, it is longer, since each costs round trips.
 	hold time.Duration
 	// values is the text of so many rows to be inserted, of the types of the
 	// first, rows are its arguments. lists tells that a list can be an argument.
@@ -79,7 +79,7 @@ var postgres = &dialect{
 	full:        pgCode("53100"),
 	missing:     pgCode("42P01"),
 	together:    1_000,
-	hold:        50 * time.Millisecond,
+	hold:        25 * time.Millisecond,
 	values:      unnested,
 	rows:        columns,
 	lists:       true,

@@ -7,7 +7,7 @@ import (
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	const hold = 15 * time.Millisecond
+	hold := sqliteDialect.hold
 	db := &DB{}
 	if n := db.Room(); n != firstRoom {
 		t.Errorf("at first there is room for %d rows", n)
