@@ -127,7 +127,9 @@ func (b *bench) large(ctx context.Context, postgres bool, database string) (err 
 		return err
 	}
 	held = nil // until now the store was made
-	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	before := debug.SetGCPercent(-1)
+	defer debug.SetGCPercent(before)
+	debug.SetGCPercent(before)
 	app.CollectSeldom(os.Getenv("GOGC")) // this is the server's work
 	runtime.GC()
 	stop, most, others := make(chan struct{}), make(chan uint64, 1), &rival{db: db, account: f.account, registry: ids[0]}

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -21,15 +20,15 @@ import (
 const (
 	// firstReaders list repositories at once: as many as requests are under way
 	// at once. Each that was quick is joined by another, up to readers, so that
-	// no request waits for a listing that is handed over or asks the store. Where
-	// a listing takes long, few are under way: one that the end of the slice cuts
-	// short before its first row begins anew.
+	// no request waits for a listing that is handed over or asks the store; each
+	// that was slow leaves. Where a listing takes long, few are under way: one
+	// that the end of the slice cuts short before its first row begins anew.
 	firstReaders = connector.DefaultConcurrent
 	readers      = 4 * firstReaders
 	quickListing = time.Second
 	todoBatch    = 1_000
-	// handedOver bounds the rows that wait to be written, beside the listing that
-	// each reader has in hand.
+	// handedOver bounds the rows that wait to be written, but for one listing
+	// that has more, and for what each reader has in hand.
 	handedOver = 4_000
 	// fatalInRow is how many repositories in a row may fail because the
 	// registry cannot be reached, before the rest is not tried any more.
@@ -132,17 +131,21 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 	todo, done := make(chan task), make(chan listed, min(len(tasks), handedOver))
 	waiting := semaphore.NewWeighted(handedOver)
 	var wg sync.WaitGroup
-	var joined atomic.Int64
+	var at staff
 	var reader func()
 	reader = func() {
 		for t := range todo {
 			began := r.Now()
 			l := r.list1(ctx, t)
-			if l.err == nil && r.Now().Sub(began) < quickListing && joined.Add(1) <= readers-firstReaders {
+			quick := r.Now().Sub(began) < quickListing
+			if quick && l.err == nil && at.join() {
 				wg.Go(reader)
 			}
 			_ = waiting.Acquire(context.WithoutCancel(ctx), l.weight()) // what was read is never dropped
 			done <- l
+			if !quick && at.leave() {
+				return
+			}
 		}
 	}
 	for range firstReaders {
@@ -169,6 +172,34 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 		w.err = err
 	}
 	return w.err
+}
+
+// staff counts the readers beside the first.
+type staff struct {
+	mu sync.Mutex
+	n  int
+}
+
+// join counts one more, if there is room.
+func (s *staff) join() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n >= readers-firstReaders {
+		return false
+	}
+	s.n++
+	return true
+}
+
+// leave counts one less, unless only the first are left.
+func (s *staff) leave() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n == 0 {
+		return false
+	}
+	s.n--
+	return true
 }
 
 func (r *reading) feed(ctx context.Context, tasks []task, todo chan<- task) {

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,43 +18,45 @@ import (
 	"portolan/internal/store/storetest"
 )
 
-// Where listing a repository takes long, few are under way: what the end of a
-// slice cuts short is little.
-func TestReadersJoin(t *testing.T) {
+// Where listing a repository takes long, few are under way, also when it did not
+// before: what the end of a slice cuts short is little.
+func TestReadersJoinAndLeave(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		each time.Duration
-		most int64
-	}{
-		"slow":  {2 * time.Second, inventory.FirstReaders},
-		"quick": {10 * time.Millisecond, inventory.Readers},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, storetest.URL(t, storetest.SQLite))
-				for i := range 5 * inventory.Readers {
-					r.fill(fmt.Sprintf("app-%02d", i), i*10+1, 1)
-				}
-				var under, most atomic.Int64
-				r.at = func(what string) error {
-					if strings.HasPrefix(what, "images") {
-						if n := under.Add(1); n > most.Load() {
-							most.Store(n)
-						}
-						<-time.After(test.each)
-						r.clock.add(test.each)
-						under.Add(-1)
-					}
-					return nil
-				}
-				s := r.sync(store.SyncRequest{})
-				if s.Status != portolan.SyncOK || most.Load() != test.most {
-					t.Errorf("%s, %d at once", s.Status, most.Load())
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, storetest.URL(t, storetest.SQLite))
+		const each = 3 * inventory.Readers // slow ones, quick ones, and slow ones again
+		for i := range 3 * each {
+			r.fill(fmt.Sprintf("app-%03d", i), i*10+1, 1)
+		}
+		var mu sync.Mutex
+		var begun, under int
+		var at [3 * each]int
+		r.at = func(what string) error {
+			if !strings.HasPrefix(what, "images") {
+				return nil
+			}
+			mu.Lock()
+			under++
+			at[begun] = under
+			took := 2 * time.Second
+			if begun/each == 1 {
+				took = 10 * time.Millisecond
+			}
+			begun++
+			mu.Unlock()
+			<-time.After(took)
+			mu.Lock()
+			under--
+			r.clock.add(took)
+			mu.Unlock()
+			return nil
+		}
+		s := r.sync(store.SyncRequest{})
+		first, quick, last := slices.Max(at[:each]), slices.Max(at[each:2*each]), slices.Max(at[5*each/2:])
+		if s.Status != portolan.SyncOK || first != inventory.FirstReaders || quick != inventory.Readers || last != inventory.FirstReaders {
+			t.Errorf("%s: %d, %d and %d at once", s.Status, first, quick, last)
+		}
+	})
 }
 
 // A slice that is over in the middle of a repository is gone on with.

@@ -38,8 +38,9 @@ type dialect struct {
 	// undo what it wrote of the others, which takes longer than to write them.
 	together int
 	// hold is how long a transaction of a reading should take: most stay near it,
-	// and the slowest below 50 ms. Where it locks out only those who want the same
-	// reading, it is longer, since each costs round trips.
+	// and the slowest below 50 ms. Where it keeps waiting only who asks for a
+	// reading, and the account's writers behind, it is longer: each costs round
+	// trips.
 	hold time.Duration
 	// values is the text of so many rows to be inserted, of the types of the
 	// first, rows are its arguments. lists tells that a list can be an argument.
