@@ -34,8 +34,8 @@ How it is measured:
   200 it would be a fiftieth quicker.
 - A reading is timed from when it starts: how long it waits in the queue, up to a second, is not counted.
 - On SQLite a writing transaction locks out all other writers. On PostgreSQL a reading locks its own rows; there it counts how
-  long somebody takes who changes the registry meanwhile and asks for a reading, which meets those locks. The longest of thousands wait for the disk: to leave it out, have
-  TMPDIR and the database in memory.
+  long somebody takes who changes the registry meanwhile and asks for a reading, which meets those locks. The longest of
+  thousands wait for the disk: to leave it out, have TMPDIR and the database in memory.
 
 `
 

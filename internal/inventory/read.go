@@ -20,9 +20,10 @@ import (
 const (
 	// firstReaders list repositories at once: as many as requests are under way
 	// at once. Each that was quick is joined by another, up to readers, so that
-	// no request waits for a listing that is handed over or asks the store; each
-	// that was slow leaves. Where a listing takes long, few are under way: one
-	// that the end of the slice cuts short before its first row begins anew.
+	// no request waits for a listing that is handed over or asks the store; of
+	// those that joined, one that was slow leaves. Where a listing takes long, few
+	// are under way: one that the end of the slice cuts short before its first row
+	// begins anew.
 	firstReaders = connector.DefaultConcurrent
 	readers      = 4 * firstReaders
 	quickListing = time.Second
@@ -131,25 +132,26 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 	todo, done := make(chan task), make(chan listed, min(len(tasks), handedOver))
 	waiting := semaphore.NewWeighted(handedOver)
 	var wg sync.WaitGroup
-	var at staff
-	var reader func()
-	reader = func() {
+	extra := semaphore.NewWeighted(readers - firstReaders)
+	var read func(first bool)
+	read = func(first bool) {
 		for t := range todo {
 			began := r.Now()
 			l := r.list1(ctx, t)
 			quick := r.Now().Sub(began) < quickListing
-			if quick && l.err == nil && at.join() {
-				wg.Go(reader)
+			if quick && l.err == nil && extra.TryAcquire(1) {
+				wg.Go(func() { read(false) })
 			}
 			_ = waiting.Acquire(context.WithoutCancel(ctx), l.weight()) // what was read is never dropped
 			done <- l
-			if !quick && at.leave() {
+			if !quick && !first {
+				extra.Release(1)
 				return
 			}
 		}
 	}
 	for range firstReaders {
-		wg.Go(reader)
+		wg.Go(func() { read(true) })
 	}
 	w := &writer{reading: r}
 	go func() {
@@ -172,34 +174,6 @@ func (r *reading) readAll(ctx context.Context, tasks []task) error {
 		w.err = err
 	}
 	return w.err
-}
-
-// staff counts the readers beside the first.
-type staff struct {
-	mu sync.Mutex
-	n  int
-}
-
-// join counts one more, if there is room.
-func (s *staff) join() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.n >= readers-firstReaders {
-		return false
-	}
-	s.n++
-	return true
-}
-
-// leave counts one less, unless only the first are left.
-func (s *staff) leave() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.n == 0 {
-		return false
-	}
-	s.n--
-	return true
 }
 
 func (r *reading) feed(ctx context.Context, tasks []task, todo chan<- task) {
